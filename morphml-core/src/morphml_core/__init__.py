@@ -1,0 +1,1 @@
+"""MorphML: neural architecture search."""

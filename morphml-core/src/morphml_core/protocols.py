@@ -1,0 +1,300 @@
+"""What each kind of component must do: the one file that a plugin author reads.
+
+A component is registered under the entry-point group `morphml.<kind>` as a value made by the helper of that
+kind in `morphml_core.plugins.component`.  `morphml_core.testing` has a conformance suite for each kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+import attrs
+
+from morphml_core.problem import (
+    Budget, Candidate, Metrics, Outcome, Proposal, Report, Resources, Task, Trial,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from morphml_core.experiment.events import Event
+    from morphml_core.graph.operations import OperationSet, Signature
+    from morphml_core.space.decisions import DecisionSpace, Genotype
+
+
+# space ------------------------------------------------------------------------------------------------
+
+
+class Space(Protocol):
+    """Kind `space`: decisions, and how a genotype becomes a candidate.  `create(config) -> Space`."""
+
+    @property
+    def decisions(self) -> DecisionSpace:
+        """The decisions, in order."""
+
+    @property
+    def operations(self) -> OperationSet | None:
+        """The operations that its graphs are made of; None where it has hyperparameters only."""
+
+    def express(self, genotype: Genotype) -> Candidate:
+        """The candidate of a genotype.  A pure function.  Raises `GraphError` where there is no network."""
+
+
+# dataset ----------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(eq=False)
+class Split:
+    """Samples and their targets, of equal length.
+
+    `inputs`: (n, *shape), uint8 (images, 0 to 255) or float32.  `targets`: (n,) int64 classes, or (n, outputs)
+    float32 for regression.
+    """
+
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@attrs.frozen(eq=False)
+class Data:
+    """A dataset in memory.  Where `valid` or `test` is None the evaluator holds out a part of `train`.
+
+    `signature`: the shape of one sample, and the number of classes (or of regression targets).
+    """
+
+    train: Split
+    valid: Split | None
+    test: Split | None
+    signature: Signature
+    regression: bool = False
+    classes: tuple[str, ...] = ()
+
+
+class Dataset(Protocol):
+    """Kind `dataset`: named data for evaluators.  `create(config) -> Dataset`."""
+
+    def load(self) -> Data:
+        """The data.  Called once a process.  Raises `EvaluationError` or `OSError` with a sentence that tells where to get it."""
+
+
+# evaluator --------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Measurement:
+    """What a running evaluation yields after a step: `step` counts epochs from 1."""
+
+    step: int
+    metrics: Metrics
+
+
+@attrs.frozen
+class Workbench:
+    """What an evaluation may use beside its task: the store for checkpoints and models."""
+
+    artifacts: Artifacts
+
+
+Evaluation: TypeAlias = "Generator[Measurement, None, Metrics]"
+
+
+class Evaluator(Protocol):
+    """Kind `evaluator`: measure one candidate at one budget.  `create(config, space) -> Evaluator`."""
+
+    @property
+    def budget(self) -> Budget:
+        """What a full evaluation uses: a `Budget` with `epochs` None gets this number."""
+
+    def known(self, candidate: Candidate) -> Metrics:
+        """Metrics that need no evaluation (parameters, FLOPs); may be empty.  Raises `ShapeError` where it cannot be built."""
+
+    def evaluate(self, task: Task, candidate: Candidate, workbench: Workbench) -> Evaluation:
+        """A generator: yields a `Measurement` after each step, and returns the final metrics.
+
+        It is closed (`GeneratorExit`) when the trial is stopped or cancelled.  It raises `EvaluationError` for a known cause;
+        any other exception is the cause `error`, `MemoryError` is `out_of_memory`, `GraphError` is `invalid`.  Randomness comes from
+        `task.seed` only.  Where `task.continues` is set, or `task.attempt` is above 1, it goes on from the checkpoint in the
+        artifacts if there is one.
+        """
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """What an evaluator may also do: hand back the trained network of a finished trial."""
+
+    def export(self, trial: Trial, candidate: Candidate, workbench: Workbench, folder: Path) -> Mapping[str, Any]:
+        """Write the trained network into `folder` and return what was written: {"files": [...], "metrics": {...}, "notes": [...]}."""
+
+
+# optimizer, stopper, predictor ------------------------------------------------------------------------
+
+
+class Optimizer(Protocol):
+    """Kind `optimizer`: propose candidates, learn from finished trials.  `create(config, problem) -> Optimizer`.
+
+    All state comes from `tell`; what `ask` returns is a function of what was told before, `numbers` and `pending`, with
+    randomness from `problem.rng(number)` only.  So a resumed search is a replay, and warm start is telling it the past.
+    """
+
+    def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> Sequence[Proposal]:
+        """Proposals for these trial numbers, in their order, while `pending` trials are not over.
+
+        Fewer than asked means: none for now, ask again after a tell.  None at all while nothing is pending means: the
+        space is exhausted, or the algorithm has ended.
+        """
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Learn from trials that are over: finished, failed (no metrics), stopped.  Also ones that it never asked for."""
+
+
+class Stopper(Protocol):
+    """Kind `stopper`: look at a running trial's curve, say continue or stop.  `create(config, problem) -> Stopper`."""
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Learn from trials that are over, with their curves."""
+
+    def verdict(self, trial: Trial) -> str | None:
+        """Why the running trial should stop now, in words, or None to go on.  Called after each report."""
+
+
+class Predictor(Protocol):
+    """Kind `predictor`: estimate quality, with uncertainty, without training.  `create(config, problem) -> Predictor`."""
+
+    def fit(self, trials: Sequence[Trial]) -> None:
+        """Learn from trials that are over.  Called again with all of them as more finish."""
+
+    def predict(self, genotypes: Sequence[Genotype]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation of each loss: two arrays of shape (genotypes, objectives)."""
+
+
+# executor, scheduler ----------------------------------------------------------------------------------
+
+
+class Workload(Protocol):
+    """What an executor runs.  Passed to an executor's `create(config, workload)`."""
+
+    @property
+    def specification(self) -> Mapping[str, Any] | None:
+        """JSON from which another process rebuilds the workload (`session.workload_from`); None when it holds live objects."""
+
+    def run(self, task: Task) -> Generator[Report, None, Outcome]:
+        """Evaluate one task: yields its reports, returns its outcome.  Never raises `Exception`: failures are outcomes with a cause."""
+
+
+class Executor(Protocol):
+    """Kind `executor`: where evaluations run.  `create(config, workload) -> Executor`.
+
+    Every submitted task yields exactly one `Outcome`, also when it raises, hangs, dies or is cancelled.
+    """
+
+    @property
+    def slots(self) -> int:
+        """How many tasks may be in flight now."""
+
+    def submit(self, task: Task) -> None:
+        """Start, or queue, one task.  Does not block."""
+
+    def poll(self, timeout: float) -> Sequence[Report | Outcome]:
+        """What has happened since the last call, in order; waits at most `timeout` seconds for the first of it."""
+
+    def cancel(self, number: int) -> None:
+        """End the task of that trial soon; its outcome still comes.  Unknown numbers are ignored."""
+
+    def close(self) -> None:
+        """End everything and wait for it.  May be called twice."""
+
+
+@attrs.frozen
+class QueuedTask:
+    """A task that waits in a master's queue.  `since` is when it was queued, `features` describe it for learning schedulers."""
+
+    task: Task
+    resources: Resources
+    since: float
+    features: tuple[float, ...] = ()
+
+
+@attrs.frozen
+class WorkerView:
+    """What a scheduler sees of one worker: free resources, and the tasks that it runs or has prefetched."""
+
+    name: str
+    free: Resources
+    capacity: Resources
+    running: tuple[int, ...] = ()
+    prefetched: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class Assignment:
+    """A waiting (or prefetched, unstarted) task goes to a worker."""
+
+    number: int
+    worker: str
+
+
+class Scheduler(Protocol):
+    """Kind `scheduler`: which waiting task goes to which worker.  `create(config) -> Scheduler`."""
+
+    def assign(self, queue: Sequence[QueuedTask], workers: Sequence[WorkerView], now: float) -> Sequence[Assignment]:
+        """Assignments that never exceed a worker's free resources.  `now` is in seconds on the clock of `since`."""
+
+    def observe(self, queued: QueuedTask, worker: str, duration: float) -> None:
+        """A task took `duration` seconds on a worker."""
+
+
+# storage, artifacts, cache ----------------------------------------------------------------------------
+
+
+class Storage(Protocol):
+    """Kind `storage`: the append-only record of one experiment.  `create(config, experiment name) -> Storage`.
+
+    A URL in the configuration names the storage by its scheme: `sqlite:///x.db` is {name: sqlite, url: sqlite:///x.db}.
+    """
+
+    def read(self, after: int = 0) -> Sequence[Event]:
+        """The events from index `after` on; the first event has index 0."""
+
+    def append(self, events: Sequence[Event], expected: int) -> None:
+        """Store all of the events, the first at index `expected`, or none of them.
+
+        Raises `ConflictError` when the log does not end there.  Durable when it returns, as far as the storage's
+        documentation promises.
+        """
+
+    def close(self) -> None:
+        """Release what is held.  May be called twice."""
+
+
+class Artifacts(Protocol):
+    """Kind `artifacts`: models and checkpoints by name (`17/checkpoint`).  `create(config, experiment name) -> Artifacts`."""
+
+    def put(self, name: str, source: Path) -> None:
+        """Store a copy of the file; atomic: a reader sees the old content or the new."""
+
+    def get(self, name: str, target: Path) -> bool:
+        """Copy the artifact to `target`; False where there is none of that name."""
+
+    def names(self, prefix: str = "") -> Sequence[str]:
+        """The names that begin with `prefix`, sorted."""
+
+    def delete(self, name: str) -> None:
+        """Forget the artifact; nothing happens where there is none."""
+
+
+class Cache(Protocol):
+    """Kind `cache`: results shared between experiments.  `create(config) -> Cache`."""
+
+    def get(self, key: str) -> Metrics | None:
+        """The metrics stored under the key, or None."""
+
+    def put(self, key: str, metrics: Metrics) -> None:
+        """Store metrics under a key; a later `put` of the same key replaces them."""
+
+
