@@ -1,0 +1,147 @@
+"""`Work`: a space, an evaluator and a store of artifacts, joined into what an executor runs."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import traceback
+from collections.abc import Generator, Mapping
+from time import perf_counter
+from typing import Any
+
+from morphml_core.errors import EvaluationError, GraphError, SpaceError
+from morphml_core.problem import Cause, Metrics, Outcome, Report, Task
+from morphml_core.protocols import Artifacts, Evaluator, Measurement, Space, Workbench
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory", "CUDA error: out of memory")
+_TRACE_LINES = 6
+_MESSAGE_LENGTH = 4000
+
+
+class Work:
+    """Evaluates tasks, and turns whatever goes wrong into an outcome with a cause.
+
+    With a `specification` (JSON of the configuration) it is pickled as that, and rebuilt by `morphml_core.session.workload_from`;
+    otherwise as its live objects, which cloudpickle can carry to another process.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        evaluator: Evaluator,
+        artifacts: Artifacts,
+        specification: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.space = space
+        self.evaluator = evaluator
+        self.artifacts = artifacts
+        self.specification = specification
+        self._workbench = Workbench(artifacts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.specification is not None:
+            return _from_specification, (dict(self.specification),)
+        return Work, (self.space, self.evaluator, self.artifacts)
+
+    def run(self, task: Task) -> Generator[Report, None, Outcome]:
+        """Evaluate one task: yields its reports, returns its outcome.
+
+        The outcome's duration is the time spent in here, in seconds: what the caller does between two reports does not count.
+        """
+        number, attempt, spent, since = task.number, task.attempt, 0.0, perf_counter()
+        try:
+            evaluation = self._start(task)
+            try:
+                while True:
+                    try:
+                        found = next(evaluation)
+                    except StopIteration as end:
+                        metrics = _metrics(end.value, "returned")
+                        return Outcome(number, attempt, metrics, duration=spent + perf_counter() - since)
+                    report = _report(task, found)
+                    spent += perf_counter() - since
+                    yield report
+                    since = perf_counter()
+            finally:
+                evaluation.close()
+        except (Exception, SystemExit) as error:
+            cause, message = explain(error)
+            return Outcome(number, attempt, cause=cause, message=message, duration=spent + perf_counter() - since)
+
+    def _start(self, task: Task) -> Generator[Measurement, None, Metrics]:
+        evaluation = self.evaluator.evaluate(task, self.space.express(task.genotype), self._workbench)
+        if not isinstance(evaluation, Generator):
+            raise EvaluationError(
+                Cause.ERROR,
+                f"the evaluator's evaluate() returned a {type(evaluation).__name__}, not a generator; "
+                "it must be a generator that yields measurements and returns the final metrics",
+            )
+        return evaluation
+
+
+def _from_specification(specification: Mapping[str, Any]) -> Any:
+    # The session stands above this module, so it is named, not imported.
+    return importlib.import_module("morphml_core.session").workload_from(specification)
+
+
+def _report(task: Task, found: object) -> Report:
+    if not isinstance(found, Measurement):
+        raise EvaluationError(
+            Cause.ERROR, f"the evaluator yielded a {type(found).__name__}; it must yield a Measurement(step, metrics)"
+        )
+    return Report(task.number, task.attempt, found.step, _metrics(found.metrics, "yielded"))
+
+
+def _metrics(found: object, verb: str) -> Metrics:
+    if not isinstance(found, Mapping):
+        raise EvaluationError(
+            Cause.ERROR, f"the evaluator {verb} a {type(found).__name__} as its metrics; it must be numbers by name"
+        )
+    return {name: value if type(value) is float else _number(name, value, verb) for name, value in found.items()}
+
+
+def _number(name: object, value: Any, verb: str) -> float:
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise EvaluationError(
+            Cause.ERROR, f"the evaluator {verb} {value!r:.200} as the metric '{name}'; it must be a number"
+        ) from None
+
+
+def explain(error: BaseException) -> tuple[Cause, str]:
+    """The cause of a failed evaluation, and a message: a sentence, or the exception with the last lines of its traceback."""
+    if isinstance(error, EvaluationError):
+        return _known_cause(error), str(error)
+    if _is_out_of_memory(error):
+        return Cause.OUT_OF_MEMORY, f"{type(error).__name__}: {_text(error)}"[:_MESSAGE_LENGTH]
+    if isinstance(error, GraphError | SpaceError):
+        return Cause.INVALID, str(error)
+    if isinstance(error, SystemExit):
+        return Cause.ERROR, f"the evaluation called sys.exit({error.code!r})"
+    lines = "".join(traceback.format_tb(error.__traceback__)).splitlines()[-_TRACE_LINES:]
+    return Cause.ERROR, "\n".join([f"{type(error).__name__}: {_text(error)}"[:_MESSAGE_LENGTH], *lines])
+
+
+def _known_cause(error: EvaluationError) -> Cause:
+    try:
+        return Cause(error.cause)
+    except ValueError:
+        return Cause.ERROR
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and any(part in str(error) for part in _NO_MEMORY)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an exception of user code, whose __str__ may itself be broken
+        return "(its message cannot be shown)"
