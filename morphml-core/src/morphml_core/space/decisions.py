@@ -135,13 +135,16 @@ class DecisionSpace:
 
     def sample(self, rng: Generator) -> Genotype:
         """A genotype with every active decision drawn evenly from its domain."""
-        return self.decode(rng.random(self.dimensions))
+        return self._decode(rng.random(self.dimensions).tolist())
 
     def decode(self, vector: NDArray[np.float64] | Sequence[float]) -> Genotype:
         """The genotype of a vector of length `dimensions`; numbers outside [0, 1] are clipped, NaN is 0.5."""
         units = np.nan_to_num(np.clip(np.asarray(vector, dtype=float), 0.0, 1.0), nan=0.5).tolist()
         if len(units) != self.dimensions:
             raise SpaceError(f"a vector of this space has {self.dimensions} numbers, but got {len(units)}")
+        return self._decode(units)
+
+    def _decode(self, units: list[float]) -> Genotype:
         spans = self._spans
         return self._fill(lambda index, domain: domain.decode(units[spans[index][0] : spans[index][1]]))
 

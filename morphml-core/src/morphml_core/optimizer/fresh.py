@@ -1,0 +1,74 @@
+"""Genotypes that were not tried before: what keeps an optimizer from asking for the same thing twice."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from numpy.random import Generator
+
+from morphml_core.problem import Problem, Trial
+from morphml_core.space.decisions import Genotype
+
+
+class Fresh:
+    """Remembers the genotypes of the trials it is told, and finds others that are not refused.
+
+    `draws` is how often the optimizer may draw before `Fresh` looks around by itself; it then looks at up to `near` genotypes
+    for one that is not refused, and at up to `far` for one that is new.
+    """
+
+    def __init__(self, problem: Problem, draws: int = 20, near: int = 1_000, far: int = 20_000) -> None:
+        self._problem = problem
+        self._draws, self._near, self._far = draws, near, far
+        self._known: set[Genotype] = set()
+        self._refused: dict[Genotype, bool] = {}
+
+    def tell(self, trials: Iterable[Trial]) -> None:
+        """Remember the genotypes of these trials."""
+        self._known.update(trial.genotype for trial in trials)
+
+    def draw(self, make: Callable[[], Genotype], taken: set[Genotype], rng: Generator) -> Genotype | None:
+        """A genotype neither told nor in `taken`: from `make` if a few calls give one, otherwise near what `make` gave last.
+
+        It is a refused one where the search for others was long and in vain, and None where the whole space was looked at
+        and no other fits: the space is exhausted.
+        """
+        spare: Genotype | None = None
+        for _ in range(self._draws):
+            genotype = make()
+            if genotype in self._known or genotype in taken:
+                continue
+            if not self._is_refused(genotype):
+                return genotype
+            spare = genotype
+        return self._around(genotype, taken, rng, spare)
+
+    def _around(self, start: Genotype, taken: set[Genotype], rng: Generator, spare: Genotype | None) -> Genotype | None:
+        """Breadth first over neighbours: the nearest new genotype that is not refused.
+
+        Every genotype can be reached from every other by changing one decision at a time, so a walk that runs out of
+        neighbours has seen them all.  Where it is cut short, a new but refused genotype is better than none.
+        """
+        queue, seen = deque([start]), {start}
+        while queue and len(seen) < (self._far if spare is None else self._near):
+            for genotype in self._problem.decisions.neighbours(queue.popleft(), rng):
+                if genotype in seen:
+                    continue
+                seen.add(genotype)
+                queue.append(genotype)
+                if genotype not in self._known and genotype not in taken:
+                    if not self._is_refused(genotype):
+                        return genotype
+                    spare = genotype
+        return spare if queue else None
+
+    def _is_refused(self, genotype: Genotype) -> bool:
+        if genotype not in self._refused:
+            self._refused[genotype] = self._problem.refusal(genotype) is not None
+        return self._refused[genotype]
+
+
+def taken(pending: Sequence[Trial]) -> set[Genotype]:
+    """The genotypes of trials that are not over."""
+    return {trial.genotype for trial in pending}
