@@ -29,6 +29,9 @@ KINDS: tuple[str, ...] = (
     "space", "operations", "dataset", "evaluator", "optimizer", "stopper", "predictor", "executor", "scheduler", "storage", "artifacts", "cache",
 )  # fmt: skip
 
+HOOK = "hook"
+"""The kind of listeners, registered in the group `morphml.plugins`; many of them run, so it is none of `KINDS`."""
+
 C = TypeVar("C")
 T = TypeVar("T")
 
@@ -137,3 +140,8 @@ def artifacts(config: type[C], create: Callable[[C, str], Artifacts]) -> Compone
 def cache(config: type[C], create: Callable[[C], Cache]) -> Component[Cache]:
     """A component of kind `cache`."""
     return Component("cache", config, create)
+
+
+def hook(config: type[C], create: Callable[[C, Any], object]) -> Component[object]:
+    """A listener: `create(config, context)`, where `context` is a `morphml_core.plugins.hooks.Context`."""
+    return Component(HOOK, config, create)
