@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 
 from morphml_core.errors import SpaceError
 from morphml_core.graph.ir import Value
-from morphml_core.space.domains import Choice, Domain, Slot, Subset
+from morphml_core.space.domains import Choice, Decoder, Domain, Real, Slot, Subset
+
+
+def _conditions(when: Iterable[Value]) -> tuple[Value, ...]:
+    return tuple(when)
 
 
 @attrs.frozen
@@ -31,14 +35,18 @@ class Decision:
     path: str
     domain: Domain
     parent: str | None = None
-    when: tuple[Value, ...] = attrs.field(default=(), converter=tuple)
+    when: tuple[Value, ...] = attrs.field(default=(), converter=_conditions)
+
+
+def _slots(slots: Iterable[Slot]) -> tuple[Slot, ...]:
+    return tuple(slots)
 
 
 @attrs.frozen(hash=False)
 class Genotype:
     """A point of a space: one slot a decision, None where the decision is inactive."""
 
-    slots: tuple[Slot, ...] = attrs.field(converter=tuple)
+    slots: tuple[Slot, ...] = attrs.field(converter=_slots)
 
     def __hash__(self) -> int:
         return hash(self.slots)
@@ -50,7 +58,7 @@ class Genotype:
         return iter(self.slots)
 
 
-Pick = Callable[[int, Domain], Any]
+Pick = Callable[[int], Any]
 
 
 class DecisionSpace:
@@ -63,13 +71,16 @@ class DecisionSpace:
     def __init__(self, decisions: Iterable[Decision]) -> None:
         self.decisions: tuple[Decision, ...] = tuple(decisions)
         self._index: dict[str, int] = {}
-        self._rules: list[tuple[int, Domain, int, frozenset[Value]]] = []
+        self._rules: list[tuple[int, int, frozenset[Value]]] = []
+        self._decoders: list[Decoder] = []
+        self.dimensions = 0
         for index, decision in enumerate(self.decisions):
-            self._rules.append((index, decision.domain, self._parent_of(decision), frozenset(decision.when)))
+            self._rules.append((index, self._parent_of(decision), frozenset(decision.when)))
             self._index[decision.path] = index
-        offsets = np.cumsum([0] + [decision.domain.width for decision in self.decisions])
-        self._spans = [(int(a), int(b)) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
-        self.dimensions = int(offsets[-1])
+            self._decoders.append(decision.domain.decoder(self.dimensions))
+            self.dimensions += decision.domain.width
+        self._varied = [index for index, decision in enumerate(self.decisions) if decision.domain.size != 1]
+        self._parents = frozenset(parent for _, parent, _ in self._rules)
 
     def _parent_of(self, decision: Decision) -> int:
         if decision.path in self._index:
@@ -77,9 +88,15 @@ class DecisionSpace:
         if decision.parent is None:
             return -1
         if decision.parent not in self._index:
-            raise SpaceError(f"the decision '{decision.path}' has the parent '{decision.parent}', which is not before it")
+            raise SpaceError(
+                f"the decision '{decision.path}' has the parent '{decision.parent}', which is not before it"
+            )
         index = self._index[decision.parent]
         domain = self.decisions[index].domain
+        if isinstance(domain, Real):
+            raise SpaceError(
+                f"the decision '{decision.path}' has the parent '{decision.parent}', a real; only other domains can be"
+            )
         for value in decision.when:
             known = value in domain.values if isinstance(domain, Subset) else domain.contains(value)
             if not known:
@@ -87,7 +104,9 @@ class DecisionSpace:
                     f"the decision '{decision.path}' is active when '{decision.parent}' is {value!r}, a value it cannot have"
                 )
         if not decision.when:
-            raise SpaceError(f"the decision '{decision.path}' has a parent but no value in 'when', so it is never active")
+            raise SpaceError(
+                f"the decision '{decision.path}' has a parent but no value in 'when', so it is never active"
+            )
         return index
 
     def __len__(self) -> int:
@@ -102,20 +121,32 @@ class DecisionSpace:
 
     def _fill(self, pick: Pick) -> Genotype:
         slots: list[Slot] = []
-        for index, domain, parent, when in self._rules:
+        for index, parent, when in self._rules:
             if parent >= 0:
                 held = slots[parent]
                 active = not when.isdisjoint(held) if isinstance(held, tuple) else held is not None and held in when
-                slots.append(pick(index, domain) if active else None)
+                slots.append(pick(index) if active else None)
             else:
-                slots.append(pick(index, domain))
-        return Genotype(tuple(slots))
+                slots.append(pick(index))
+        return Genotype(slots)
+
+    def _fresh(self, rng: Generator) -> Pick:
+        """A pick that draws at random; the numbers are drawn when it is first asked."""
+        units: list[float] = []
+        decoders = self._decoders
+
+        def pick(index: int) -> Slot:
+            if not units:
+                units.extend(rng.random(self.dimensions).tolist())
+            return decoders[index](units)  # type: ignore[no-any-return]
+
+        return pick
 
     @property
     def size(self) -> float:
         """How many genotypes there are (math.inf with a real decision).  Counts each branch once."""
         children: dict[int, list[int]] = {}
-        for index, _, parent, _ in self._rules:
+        for index, parent, _ in self._rules:
             children.setdefault(parent, []).append(index)
 
         def count(index: int) -> float:
@@ -130,31 +161,31 @@ class DecisionSpace:
         return math.prod(count(index) for index in children.get(-1, []))
 
     def _is_active(self, child: int, value: Slot) -> bool:
-        when = self._rules[child][3]
+        when = self._rules[child][2]
         return not when.isdisjoint(value) if isinstance(value, tuple) else value in when
 
     def sample(self, rng: Generator) -> Genotype:
-        """A genotype with every active decision drawn evenly from its domain."""
+        """A genotype with every active decision drawn evenly from its domain (each value of a `Subset` by a coin)."""
         return self._decode(rng.random(self.dimensions).tolist())
+
+    def _decode(self, units: list[float]) -> Genotype:
+        decoders = self._decoders
+        return self._fill(lambda index: decoders[index](units))
 
     def decode(self, vector: NDArray[np.float64] | Sequence[float]) -> Genotype:
         """The genotype of a vector of length `dimensions`; numbers outside [0, 1] are clipped, NaN is 0.5."""
-        units = np.nan_to_num(np.clip(np.asarray(vector, dtype=float), 0.0, 1.0), nan=0.5).tolist()
-        if len(units) != self.dimensions:
-            raise SpaceError(f"a vector of this space has {self.dimensions} numbers, but got {len(units)}")
-        return self._decode(units)
-
-    def _decode(self, units: list[float]) -> Genotype:
-        spans = self._spans
-        return self._fill(lambda index, domain: domain.decode(units[spans[index][0] : spans[index][1]]))
+        numbers = vector.tolist() if isinstance(vector, np.ndarray) else vector
+        if len(numbers) != self.dimensions:
+            raise SpaceError(f"a vector of this space has {self.dimensions} numbers, but got {len(numbers)}")
+        return self._decode([unit if 0.0 <= unit <= 1.0 else _clip(unit) for unit in numbers])
 
     def encode(self, genotype: Genotype) -> NDArray[np.float64]:
         """The vector, of length `dimensions` in [0, 1], that decodes to the genotype; 0.5 where inactive."""
-        vector = np.full(self.dimensions, 0.5)
-        for (start, end), decision, slot in zip(self._spans, self.decisions, genotype.slots, strict=True):
-            if slot is not None:
-                vector[start:end] = decision.domain.encode(slot)
-        return vector
+        units: list[float] = []
+        for decision, slot in zip(self.decisions, genotype.slots, strict=True):
+            domain = decision.domain
+            units += [0.5] * domain.width if slot is None else domain.encode(slot)
+        return np.array(units)
 
     def active(self, genotype: Genotype) -> list[int]:
         """The indices of the active decisions."""
@@ -162,56 +193,68 @@ class DecisionSpace:
 
     def mutable(self, genotype: Genotype) -> list[int]:
         """The indices of the active decisions that have more than one value."""
-        rules = self._rules
-        return [index for index, slot in enumerate(genotype.slots) if slot is not None and rules[index][1].size != 1]
+        slots = genotype.slots
+        return [index for index in self._varied if slots[index] is not None]
 
     def replace(self, genotype: Genotype, index: int, value: Slot, rng: Generator) -> Genotype:
         """The genotype with one decision changed; decisions that become active are drawn at random."""
-        units = rng.random(self.dimensions)
-        spans, slots = self._spans, genotype.slots
+        slots = genotype.slots
+        if index not in self._parents:
+            return Genotype((*slots[:index], value, *slots[index + 1 :]))
+        fresh = self._fresh(rng)
 
-        def pick(position: int, domain: Domain) -> Slot:
+        def pick(position: int) -> Slot:
             if position == index:
                 return value
             held = slots[position]
-            return domain.decode(units[spans[position][0] : spans[position][1]]) if held is None else held
+            return fresh(position) if held is None else held
 
         return self._fill(pick)
 
     def mutate(self, genotype: Genotype, rng: Generator, count: int = 1) -> Genotype:
         """The genotype with `count` (at most all) active, multi-valued decisions changed to another value.
 
-        Returns the genotype itself where nothing can change.
+        Each changes once; one that becomes active by a change may be among the next.  Returns the genotype itself
+        where nothing can change.
         """
+        changed: list[int] = []
         for _ in range(count):
             mutable = self.mutable(genotype)
+            if changed:
+                mutable = [index for index in mutable if index not in changed]
             if not mutable:
                 return genotype
-            index = mutable[int(rng.integers(len(mutable)))]
-            value = self._other(self.decisions[index].domain, genotype.slots[index], rng)
+            index = mutable[int(rng.random() * len(mutable))]
+            value = self._other(index, genotype.slots[index], rng)
             genotype = self.replace(genotype, index, value, rng)
+            changed.append(index)
         return genotype
 
-    @staticmethod
-    def _other(domain: Domain, value: Slot, rng: Generator) -> Slot:
+    def _other(self, index: int, value: Slot, rng: Generator) -> Slot:
+        domain = self.decisions[index].domain
         if isinstance(domain, Choice):
             others = domain.neighbours(value)
-            return others[int(rng.integers(len(others)))]
+            return others[int(rng.random() * len(others))]
         while True:
-            found = domain.decode(rng.random(domain.width).tolist())
+            found: Slot = domain.decode(rng.random(domain.width).tolist())
             if found != value:
                 return found
 
     def crossover(self, first: Genotype, second: Genotype, rng: Generator) -> Genotype:
-        """Uniform crossover: each decision from either parent (from the one that has it, where just one has)."""
-        coins = (rng.random(len(self)) < 0.5).tolist()
-        units = rng.random(self.dimensions)
+        """Uniform crossover: each decision from either parent (from the one that has it, where just one has).
 
-        def pick(index: int, domain: Domain) -> Slot:
+        A decision that neither has is drawn at random; that cannot happen unless the child mixes a parent
+        decision's value with a `when` that both missed.
+        """
+        coins = (rng.random(len(self)) < 0.5).tolist()
+        fresh = self._fresh(rng)
+
+        def pick(index: int) -> Slot:
             one, two = (first, second) if coins[index] else (second, first)
-            held = one.slots[index] if one.slots[index] is not None else two.slots[index]
-            start, end = self._spans[index]
-            return domain.decode(units[start:end]) if held is None else held
+            held = one.slots[index]
+            if held is None:
+                held = two.slots[index]
+            return fresh(index) if held is None else held
 
         return self._fill(pick)
 
@@ -226,8 +269,8 @@ class DecisionSpace:
         if len(genotype) != len(self):
             raise SpaceError(f"a genotype of this space has {len(self)} slots, but got {len(genotype)}")
 
-        def pick(index: int, domain: Domain) -> Slot:
-            value = genotype.slots[index]
+        def pick(index: int) -> Slot:
+            value, domain = genotype.slots[index], self.decisions[index].domain
             if not domain.contains(value):
                 path = self.decisions[index].path
                 raise SpaceError(f"the decision '{path}' cannot be {value!r}; its domain is {domain}")
@@ -246,16 +289,31 @@ class DecisionSpace:
         for path in values:
             self.index(path)
 
-        def pick(index: int, domain: Domain) -> Slot:
-            path = self.decisions[index].path
+        def pick(index: int) -> Slot:
+            path, domain = self.decisions[index].path, self.decisions[index].domain
             if path not in values:
                 raise SpaceError(f"the decision '{path}' has no value; its domain is {domain}")
-            value = values[path]
-            return tuple(value) if isinstance(value, list) else value
+            found: Slot = _plain(domain, values[path])
+            return found
 
         genotype = self._fill(pick)
         self.validate(genotype)
         return genotype
+
+
+def _clip(unit: float) -> float:
+    if unit != unit:
+        return 0.5
+    return 0.0 if unit < 0.0 else 1.0
+
+
+def _plain(domain: Domain, value: Any) -> Any:
+    """The value as the domain itself writes it: a tuple for a list, 1.0 for 1 in a `Real`; others as they are."""
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(domain, Real) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return next((known for known in domain.values if known == value), value) if isinstance(domain, Choice) else value
 
 
 def _values(domain: Domain) -> Iterable[Slot]:

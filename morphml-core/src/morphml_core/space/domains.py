@@ -1,13 +1,15 @@
 """The domains that a decision can have: `Choice`, `Subset`, `Integer` and `Real`.
 
 Each domain maps to the unit cube and back: `decode` is total (any numbers in [0, 1] give a valid value) and
-`encode` returns the centre of the values that decode to the given one, so decode(encode(v)) == v.
+`encode` returns the centre of the numbers that decode to the given value, so decode(encode(v)) == v (for a
+`Real` up to rounding).  `decoder(at)` is `decode` prepared for a value whose numbers begin at a place in a longer
+list: it is called for each decision of each sample, so it does as little as possible.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -18,33 +20,50 @@ from morphml_core.graph.ir import Value
 Slot: TypeAlias = Value | tuple[Value, ...] | None
 """One value of a genotype: a plain value, a tuple for a `Subset`, None where the decision is inactive."""
 
+Decoder: TypeAlias = Callable[[Sequence[float]], Any]
+"""Reads its numbers, all in [0, 1], from its place in a list and returns a value."""
 
-def _distinct(values: Sequence[Value], what: str) -> tuple[Value, ...]:
+MOST_INTEGERS = 2**40
+"""The widest range of an `Integer`: beyond it a number in [0, 1] no longer names each value."""
+
+
+def _distinct(values: Any, what: str) -> tuple[Value, ...]:
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise SpaceError(f"{what} needs a list of values, but got {values!r}")
     if not values:
         raise SpaceError(f"{what} has no values; give it at least one")
     for value in values:
-        if not isinstance(value, bool | int | float | str):
+        if not isinstance(value, bool | int | float | str) or value != value:
             raise SpaceError(f"{what} has the value {value!r}; values are numbers, strings or booleans")
-    keys = [(type(value) is bool, value) for value in values]
-    if len(set(keys)) < len(keys):
-        twice = next(value for value, key in zip(values, keys, strict=True) if keys.count(key) > 1)
-        raise SpaceError(f"{what} has the value {twice!r} twice; values are distinct")
+    if len(set(values)) < len(values):
+        twice = next(value for index, value in enumerate(values) if value in values[:index])
+        raise SpaceError(f"{what} has the value {twice!r} twice; values are distinct (True equals 1, False equals 0)")
     return tuple(values)
 
 
-def _number(value: Any, what: str) -> float:
+def _choices(values: Sequence[Value]) -> tuple[Value, ...]:
+    return _distinct(values, "a choice")
+
+
+def _members(values: Sequence[Value]) -> tuple[Value, ...]:
+    return _distinct(values, "a subset")
+
+
+def _bound(value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SpaceError(f"{what} needs finite numbers as bounds, but got {value!r}")
-    return value
+        raise SpaceError(f"a real needs finite numbers as bounds, but got {value!r}")
+    return float(value)
+
+
+def _same(one: object, two: object) -> bool:
+    return one == two and isinstance(one, bool) == isinstance(two, bool)
 
 
 @attrs.frozen
 class Choice:
     """One of some distinct values, without order."""
 
-    values: tuple[Value, ...] = attrs.field(converter=lambda values: _distinct(values, "a choice"))
+    values: tuple[Value, ...] = attrs.field(converter=_choices)
     width = 1
 
     @property
@@ -54,11 +73,17 @@ class Choice:
 
     def contains(self, value: object) -> bool:
         """Whether `value` is one of the values (True is not 1)."""
-        return any(value == known and (type(value) is bool) == (type(known) is bool) for known in self.values)
+        return any(_same(value, known) for known in self.values)
+
+    def decoder(self, at: int) -> Decoder:
+        """`decode`, with its one number at `at`."""
+        values, count = (*self.values, self.values[-1]), len(self.values)
+        return lambda units: values[int(units[at] * count)]
 
     def decode(self, units: Sequence[float]) -> Value:
         """The value whose share of [0, 1] holds `units[0]`."""
-        return self.values[min(int(units[0] * len(self.values)), len(self.values) - 1)]
+        found: Value = self.decoder(0)(units)
+        return found
 
     def encode(self, value: Any) -> list[float]:
         """The centre of the value's share of [0, 1]."""
@@ -66,18 +91,21 @@ class Choice:
 
     def neighbours(self, value: Any) -> list[Value]:
         """Every other value."""
-        return [other for other in self.values if other is not value and other != value]
+        return [other for other in self.values if other != value]
 
 
 @attrs.frozen
 class Subset:
     """Between `minimum` and `maximum` of some distinct values, in the order of `values`."""
 
-    values: tuple[Value, ...] = attrs.field(converter=lambda values: _distinct(values, "a subset"))
+    values: tuple[Value, ...] = attrs.field(converter=_members)
     minimum: int = 0
     maximum: int | None = None
 
     def __attrs_post_init__(self) -> None:
+        for bound in (self.minimum, self.most):
+            if isinstance(bound, bool) or not isinstance(bound, int):
+                raise SpaceError(f"a subset needs whole numbers as minimum and maximum, but got {bound!r}")
         if not 0 <= self.minimum <= self.most <= len(self.values):
             raise SpaceError(
                 f"a subset of {len(self.values)} values cannot hold {self.minimum} to {self.most} of them; "
@@ -103,7 +131,13 @@ class Subset:
         """Whether `value` is a tuple of known values, in order, of an allowed length."""
         if not isinstance(value, tuple) or not self.minimum <= len(value) <= self.most:
             return False
-        return value == tuple(known for known in self.values if known in value)
+        held = tuple(known for known in self.values if known in value)
+        return len(held) == len(value) and all(_same(one, two) for one, two in zip(held, value, strict=True))
+
+    def decoder(self, at: int) -> Decoder:
+        """`decode`, with the number of the first value at `at`."""
+        end = at + len(self.values)
+        return lambda units: self.decode(units[at:end])
 
     def decode(self, units: Sequence[float]) -> tuple[Value, ...]:
         """The values above one half, cut or filled up to an allowed number by size of their units."""
@@ -142,6 +176,10 @@ class Integer:
             raise SpaceError(f"an integer needs low <= high, but got {self.low} and {self.high}")
         if self.log and self.low < 1:
             raise SpaceError(f"an integer on a log scale needs low >= 1, but got {self.low}")
+        if self.high - self.low >= MOST_INTEGERS or (self.log and self.high > MOST_INTEGERS):
+            raise SpaceError(
+                f"an integer can have at most 2**40 values, but got {self.low} to {self.high}; use a real for so wide a range"
+            )
 
     @property
     def size(self) -> int:
@@ -152,18 +190,21 @@ class Integer:
         """Whether `value` is a whole number within the bounds."""
         return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
 
+    def decoder(self, at: int) -> Decoder:
+        """`decode`, with its one number at `at`."""
+        low, high, count = self.low, self.high, self.size
+        if not self.log:
+            return lambda units: low + int(units[at] * count) if units[at] < 1.0 else high
+        start, end = math.log(low - 0.5), math.log(high + 0.5)
+        return lambda units: max(low, min(round(math.exp(start + units[at] * (end - start))), high))
+
     def decode(self, units: Sequence[float]) -> int:
         """The number whose share of [0, 1] holds `units[0]`."""
-        unit = units[0]
-        if self.log:
-            start, end = math.log(self.low - 0.5), math.log(self.high + 0.5)
-            found = round(math.exp(start + unit * (end - start)))
-        else:
-            found = self.low + int(unit * self.size)
-        return max(self.low, min(found, self.high))
+        found: int = self.decoder(0)(units)
+        return found
 
     def encode(self, value: Any) -> list[float]:
-        """The centre of the number's share of [0, 1]."""
+        """The centre of the number's share of [0, 1] (on a log scale: where the number itself lies)."""
         if self.log:
             start, end = math.log(self.low - 0.5), math.log(self.high + 0.5)
             return [(math.log(value) - start) / (end - start)]
@@ -178,8 +219,8 @@ class Integer:
 class Real:
     """A real number from `low` to `high`; `log` spreads them evenly in the logarithm."""
 
-    low: float = attrs.field(converter=lambda value: float(_number(value, "a real")))
-    high: float = attrs.field(converter=lambda value: float(_number(value, "a real")))
+    low: float = attrs.field(converter=_bound)
+    high: float = attrs.field(converter=_bound)
     log: bool = False
     width = 1
 
@@ -188,6 +229,10 @@ class Real:
             raise SpaceError(f"a real needs low <= high, but got {self.low} and {self.high}")
         if self.log and self.low <= 0:
             raise SpaceError(f"a real on a log scale needs low > 0, but got {self.low}")
+        if not math.isfinite(self.high - self.low):
+            raise SpaceError(
+                f"a real needs a finite range, but {self.low} to {self.high} is wider than a number can say"
+            )
 
     @property
     def size(self) -> int | None:
@@ -198,22 +243,30 @@ class Real:
         """Whether `value` is a number within the bounds."""
         return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
 
+    def decoder(self, at: int) -> Decoder:
+        """`decode`, with its one number at `at`."""
+        low, high, span = self.low, self.high, self.high - self.low
+        if not self.log:
+            return lambda units: min(low + units[at] * span, high)
+        start, span = math.log(low), math.log(high) - math.log(low)
+        return lambda units: max(low, min(math.exp(start + units[at] * span), high))
+
     def decode(self, units: Sequence[float]) -> float:
         """The number at `units[0]` between the bounds."""
-        unit = units[0]
-        found = self.low * (self.high / self.low) ** unit if self.log else self.low + unit * (self.high - self.low)
-        return max(self.low, min(found, self.high))
+        found: float = self.decoder(0)(units)
+        return found
 
     def encode(self, value: Any) -> list[float]:
         """Where the number lies between the bounds."""
         if self.low == self.high:
             return [0.5]
         if self.log:
-            return [math.log(value / self.low) / math.log(self.high / self.low)]
+            start, end = math.log(self.low), math.log(self.high)
+            return [min(1.0, (math.log(value) - start) / (end - start))] if end > start else [0.5]
         return [(value - self.low) / (self.high - self.low)]
 
     def neighbours(self, value: Any) -> list[float]:
-        """Four numbers: a tenth and a hundredth of the range down and up."""
+        """Up to four numbers: a tenth and a hundredth of the range down and up."""
         unit = self.encode(value)[0]
         moved = [self.decode([unit + step]) for step in (-0.1, -0.01, 0.01, 0.1) if 0 <= unit + step <= 1]
         return [other for other in moved if other != value]

@@ -1,0 +1,93 @@
+"""Reads domains as configurations write them: `{real: [0, 1]}`, `{choice: [a, b]}`, `{integer: [1, 10], log: true}`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from morphml_core.errors import SpaceError
+from morphml_core.space.domains import Choice, Domain, Integer, Real, Subset
+
+KINDS: Mapping[str, frozenset[str]] = {
+    "choice": frozenset(),
+    "subset": frozenset({"minimum", "maximum"}),
+    "integer": frozenset({"log"}),
+    "real": frozenset({"log"}),
+}
+"""The kinds of domain, and the options that each may have beside its values or bounds."""
+
+
+def is_domain(value: object) -> bool:
+    """Whether a value of a configuration stands for a decision: a mapping with the name of a domain as a key."""
+    return isinstance(value, Mapping) and any(kind in value for kind in KINDS)
+
+
+def read_domain(value: Mapping[str, Any]) -> Domain:
+    """The domain that a mapping describes.  Raises `SpaceError` with a sentence (without the place)."""
+    found = [kind for kind in KINDS if kind in value]
+    if len(found) != 1:
+        raise SpaceError(f"a decision is one of {', '.join(KINDS)}, but got {dict(value)!r}")
+    kind = found[0]
+    unknown = set(value) - {kind} - KINDS[kind]
+    if unknown:
+        allowed = ", ".join(sorted(KINDS[kind])) or "no options"
+        raise SpaceError(f"{kind} has no option {', '.join(map(repr, sorted(map(str, unknown))))}; it has {allowed}")
+    options = {key: option for key, option in value.items() if key != kind}
+    return _READERS[kind](value[kind], options)
+
+
+def _choice(values: Any, options: Mapping[str, Any]) -> Domain:
+    return Choice(values)
+
+
+def _subset(values: Any, options: Mapping[str, Any]) -> Domain:
+    return Subset(values, **options)
+
+
+def _integer(bounds: Any, options: Mapping[str, Any]) -> Domain:
+    low, high = _bounds(bounds, "integer")
+    return Integer(low, high, _flag(options))
+
+
+def _real(bounds: Any, options: Mapping[str, Any]) -> Domain:
+    low, high = (_number(bound) for bound in _bounds(bounds, "real"))
+    return Real(low, high, _flag(options))
+
+
+def _bounds(bounds: Any, kind: str) -> tuple[Any, Any]:
+    if not isinstance(bounds, list | tuple) or len(bounds) != 2:
+        raise SpaceError(f"{kind} needs [low, high], but got {bounds!r}")
+    return bounds[0], bounds[1]
+
+
+def _flag(options: Mapping[str, Any]) -> bool:
+    log = options.get("log", False)
+    if not isinstance(log, bool):
+        raise SpaceError(f"log is true or false, but got {log!r}")
+    return log
+
+
+def _number(bound: Any) -> Any:
+    """YAML reads 1e-4 as text; it is a number all the same."""
+    if isinstance(bound, str):
+        try:
+            return float(bound)
+        except ValueError:
+            pass
+    return bound
+
+
+_READERS: Mapping[str, Callable[[Any, Mapping[str, Any]], Domain]] = {
+    "choice": _choice,
+    "subset": _subset,
+    "integer": _integer,
+    "real": _real,
+}
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt name: the nearest one that exists, otherwise all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
