@@ -28,6 +28,10 @@ class Fresh:
         """Remember the genotypes of these trials."""
         self._known.update(trial.genotype for trial in trials)
 
+    def is_open(self, genotype: Genotype) -> bool:
+        """Whether a genotype is neither told nor refused."""
+        return genotype not in self._known and not self._is_refused(genotype)
+
     def draw(self, make: Callable[[], Genotype], taken: set[Genotype], rng: Generator) -> Genotype | None:
         """A genotype neither told nor in `taken`: from `make` if a few calls give one, otherwise near what `make` gave last.
 

@@ -1,0 +1,42 @@
+"""Which of two trials is better, with constraints, failures and several objectives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import attrs
+
+from morphml_core.problem import Problem, Trial
+
+T = TypeVar("T")
+
+
+@attrs.frozen(order=True)
+class Standing:
+    """How a trial did.  Sorts best first: those with a result, then by constraint violation, then by the losses in order."""
+
+    failed: bool
+    violation: float
+    losses: tuple[float, ...]
+
+    def dominates(self, other: Standing) -> bool:
+        """Whether this is better: constrained domination (Deb et al., 2002), failed trials last."""
+        mine, theirs = (self.failed, self.violation), (other.failed, other.violation)
+        if mine != theirs:
+            return mine < theirs
+        pairs = zip(self.losses, other.losses, strict=True)
+        return self.losses != other.losses and all(own <= its for own, its in pairs)
+
+
+def standing(problem: Problem, trial: Trial) -> Standing:
+    """The standing of a trial that is over.  One that lacks an objective counts as failed."""
+    losses = problem.losses(trial)
+    return Standing(not all(math.isfinite(loss) for loss in losses), problem.violation(trial), losses)
+
+
+def front(items: Sequence[T], key: Callable[[T], Standing]) -> list[T]:
+    """The items that no other dominates, in their order."""
+    keys = [key(item) for item in items]
+    return [item for item, mine in zip(items, keys, strict=True) if not any(other.dominates(mine) for other in keys)]
