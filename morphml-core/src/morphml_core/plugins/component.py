@@ -1,15 +1,15 @@
 """How a component is registered: a config class and a factory, made by the typed helper of its kind.
 
-    # my_package/climb.py
-    @attrs.frozen
-    class Config:
-        steps: int = 5
+# my_package/climb.py
+@attrs.frozen
+class Config:
+    steps: int = 5
 
-    component = optimizer(Config, HillClimb)          # HillClimb(config, problem)
+component = optimizer(Config, HillClimb)          # HillClimb(config, problem)
 
-    # pyproject.toml
-    [project.entry-points."morphml.optimizer"]
-    hill_climb = "my_package.climb:component"
+# pyproject.toml
+[project.entry-points."morphml.optimizer"]
+hill_climb = "my_package.climb:component"
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ import attrs
 from morphml_core.graph.operations import OperationSet
 from morphml_core.problem import Problem
 from morphml_core.protocols import (
-    Artifacts, Cache, Dataset, Evaluator, Executor, Optimizer, Predictor, Scheduler, Space, Stopper, Storage, Workload,
+    Artifacts,
+    Cache,
+    Dataset,
+    Evaluator,
+    Executor,
+    Optimizer,
+    Predictor,
+    Scheduler,
+    Space,
+    Stopper,
+    Storage,
+    Workload,
 )  # fmt: skip
 
 KINDS: tuple[str, ...] = (

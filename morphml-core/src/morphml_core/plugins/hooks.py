@@ -103,9 +103,7 @@ class Hooks:
                     self._calls.setdefault(hook, []).append((name, caller))
 
     @classmethod
-    def create(
-        cls, parts: Iterable[Part[Any]], context: Context, warn: Callable[[str], None] | None = None
-    ) -> Hooks:
+    def create(cls, parts: Iterable[Part[Any]], context: Context, warn: Callable[[str], None] | None = None) -> Hooks:
         """The facade of the listeners that a configuration names."""
         return cls([(part.ref.name, part.create(context)) for part in parts], warn)
 
@@ -134,4 +132,6 @@ class Hooks:
     def _report(self, name: str, hook: str, error: Exception) -> None:
         if (name, hook) not in self._said:
             self._said.add((name, hook))
-            self._warn(f"hook '{name}' failed in {hook}: {type(error).__name__}: {error}; the search goes on without it")
+            self._warn(
+                f"hook '{name}' failed in {hook}: {type(error).__name__}: {error}; the search goes on without it"
+            )

@@ -17,7 +17,18 @@ import pluggy
 
 if TYPE_CHECKING:
     from morphml_core.experiment.events import (
-        Closed, Ended, Failed, Finished, Lost, Opened, Proposed, Reported, Retried, Started, Stopped, Submitted,
+        Closed,
+        Ended,
+        Failed,
+        Finished,
+        Lost,
+        Opened,
+        Proposed,
+        Reported,
+        Retried,
+        Started,
+        Stopped,
+        Submitted,
     )  # fmt: skip
     from morphml_core.experiment.state import State
     from morphml_core.plugins.registry import Registry

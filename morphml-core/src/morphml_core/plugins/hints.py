@@ -1,0 +1,22 @@
+"""Which distribution of ours has which component: for the hint "pip install ..." only.  A test compares it with theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "morphml-optimizers": {
+        "optimizer": ("local_search", "regularized_evolution"),
+    },
+}
+"""Names by distribution and kind."""
+
+
+def distribution_of(kind: str, name: str) -> str | None:
+    """The distribution of ours that has a component, or None."""
+    return next((owner for owner, kinds in COMPONENTS.items() if name in kinds.get(kind, ())), None)
+
+
+def names(kind: str) -> list[str]:
+    """The names of a kind that distributions of ours have."""
+    return [name for kinds in COMPONENTS.values() for name in kinds.get(kind, ())]
