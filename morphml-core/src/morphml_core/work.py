@@ -89,7 +89,7 @@ def _report(task: Task, found: object) -> Report:
         raise EvaluationError(
             Cause.ERROR, f"the evaluator yielded a {type(found).__name__}; it must yield a Measurement(step, metrics)"
         )
-    return Report(task.number, task.attempt, found.step, _metrics(found.metrics, "yielded"))
+    return Report(task.number, task.attempt, int(found.step), _metrics(found.metrics, "yielded"))
 
 
 def _metrics(found: object, verb: str) -> Metrics:
@@ -97,7 +97,7 @@ def _metrics(found: object, verb: str) -> Metrics:
         raise EvaluationError(
             Cause.ERROR, f"the evaluator {verb} a {type(found).__name__} as its metrics; it must be numbers by name"
         )
-    return {name: value if type(value) is float else _number(name, value, verb) for name, value in found.items()}
+    return {str(name): value if type(value) is float else _number(name, value, verb) for name, value in found.items()}
 
 
 def _number(name: object, value: Any, verb: str) -> float:
