@@ -19,7 +19,6 @@ import attrs
 
 from morphml_core.errors import EvaluationError, PluginError
 from morphml_core.plugins.component import evaluator
-from morphml_core.plugins.reference import resolve
 from morphml_core.problem import Budget, Candidate, Cause, Metrics, Task
 from morphml_core.protocols import Evaluation, Measurement, Space, Workbench
 
@@ -28,16 +27,16 @@ from morphml_core.protocols import Evaluation, Measurement, Space, Workbench
 class Config:
     """What `function` needs to know.
 
-    function: the callable, as `module:name` or `file.py:name`.
+    function: the callable, or its name (`module:name` or `file.py:name`).
     metric: the name of the metric that a plain number is.
     epochs: how many steps a full evaluation has, for callables that look at `task.budget.epochs`.
-    known: a callable, named in the same way, that gives the metrics of a candidate which need no evaluation.
+    known: a callable, given in the same way, that gives the metrics of a candidate which need no evaluation.
     """
 
-    function: str = attrs.field(metadata={"morphml.reference": True})
+    function: Callable[..., Any]
     metric: str = "value"
     epochs: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
-    known: str | None = attrs.field(default=None, metadata={"morphml.reference": True})
+    known: Callable[..., Any] | None = None
 
 
 class FunctionEvaluator:
@@ -57,10 +56,10 @@ class FunctionEvaluator:
         known: Callable[[Candidate], Metrics] | None = None,
     ) -> None:
         self.name = getattr(function, "__qualname__", type(function).__qualname__)
-        self._function = _callable(function, self.name)
+        self._function = _callable(function)
         self._takes_task = _takes_task(function, self.name)
         self._metric = metric
-        self._known = known if known is None else _callable(known, getattr(known, "__qualname__", repr(known)))
+        self._known = None if known is None else _callable(known)
         self.budget = Budget(epochs)
 
     def known(self, candidate: Candidate) -> Metrics:
@@ -133,16 +132,12 @@ class FunctionEvaluator:
         return EvaluationError(Cause.ERROR, f"the function '{self.name}' {message}")
 
 
-def _callable(function: Any, name: str) -> Callable[..., Any]:
+def _callable(function: Any) -> Callable[..., Any]:
     if not callable(function):
         raise PluginError(
-            f"'{name}' is {_article(type(function).__name__)}, not a function; give a callable of (candidate)"
+            f"{function!r:.200} ({type(function).__name__}) cannot be called; give a function of (candidate)"
         )
     return function  # type: ignore[no-any-return]
-
-
-def _article(name: str) -> str:
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _takes_task(function: Callable[..., Any], name: str) -> bool:
@@ -161,14 +156,8 @@ def _takes_task(function: Callable[..., Any], name: str) -> bool:
 
 
 def create(config: Config, space: Space) -> FunctionEvaluator:
-    """The evaluator of a configuration.  Raises `PluginError` where a name cannot be imported or called."""
-    function = resolve(config.function)
-    if not callable(function):
-        raise PluginError(
-            f"'{config.function}' is {_article(type(function).__name__)}, not a function; give a callable of (candidate)"
-        )
-    known = None if config.known is None else _callable(resolve(config.known), config.known)
-    return FunctionEvaluator(function, config.metric, epochs=config.epochs, known=known)
+    """The evaluator of a configuration."""
+    return FunctionEvaluator(config.function, config.metric, epochs=config.epochs, known=config.known)
 
 
 component = evaluator(Config, create)

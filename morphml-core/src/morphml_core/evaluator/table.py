@@ -15,6 +15,7 @@ import gzip
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,10 @@ class Config:
     budgets: the columns after fewer epochs ({12: {accuracy: val_acc_12ep}}).
     """
 
-    path: str = attrs.field(metadata={"morphml.path": True})
+    path: Path
     key: str | list[str] | dict[str, str]
     metrics: dict[str, Columns]
-    codes: dict[str, str] = attrs.field(factory=dict)
+    codes: dict[str | int | float | bool, str] = attrs.field(factory=dict)
     known: list[str] = attrs.field(factory=list)
     duration: str | None = None
     duration_scale: float = 1.0
@@ -94,28 +95,36 @@ class File:
     def numbers(self, columns: Columns) -> list[tuple[float, ...]]:
         """The numbers of each row in these columns; empty cells are left out.  Raises `PluginError` for anything else."""
         indices = [self.index(column) for column in ([columns] if isinstance(columns, str) else columns)]
-        return [
-            tuple(self._number(row[index], number, index) for index in indices if row[index])
-            for number, row in enumerate(self.rows, 2)
-        ]
-
-    def _number(self, cell: str, row: int, index: int) -> float:
         try:
-            number = float(cell)
+            found = [tuple([float(row[index]) for index in indices if row[index]]) for row in self.rows]
+            if all(map(math.isfinite, chain.from_iterable(found))):
+                return found
         except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise PluginError(
-                f"the table {self.path} has '{cell}' in row {row}, column '{self.header[index]}'; a finite number is needed"
-            )
-        return number
+            pass
+        raise self._unreadable(indices)
+
+    def _unreadable(self, indices: Sequence[int]) -> PluginError:
+        """The complaint about the first cell that is no finite number."""
+        for number, row in enumerate(self.rows, 2):
+            for index in indices:
+                if row[index] and not _is_finite(row[index]):
+                    place = f"'{row[index]}' in row {number}, column '{self.header[index]}'"
+                    return PluginError(f"the table {self.path} has {place}; a finite number is needed")
+        raise AssertionError("every cell is a finite number")
+
+
+def _is_finite(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 class Key:
     """How a genotype becomes the key of a row."""
 
     def __init__(self, config: Config, space: DecisionSpace, file: File) -> None:
-        self._codes = config.codes
+        self._codes = {str(value): text for value, text in config.codes.items()}
         self._joined = isinstance(config.key, str)
         if isinstance(config.key, str):
             self.columns = [config.key]
@@ -186,7 +195,7 @@ class TableEvaluator:
     def __init__(self, config: Config, space: Space) -> None:
         self._config = config
         self._decisions = space.decisions
-        file = File.read(Path(config.path))
+        file = File.read(config.path)
         self._path = file.path
         self._key = Key(config, space.decisions, file)
         self._rows = self._index(file)
