@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from morphml_core.errors import SpaceError
+from morphml_core.space.decisions import Decision
 from morphml_core.space.domains import Choice, Domain, Integer, Real, Subset
 
 KINDS: Mapping[str, frozenset[str]] = {
@@ -35,6 +36,30 @@ def read_domain(value: Mapping[str, Any]) -> Domain:
         raise SpaceError(f"{kind} has no option {', '.join(map(repr, sorted(map(str, unknown))))}; it has {allowed}")
     options = {key: option for key, option in value.items() if key != kind}
     return _READERS[kind](value[kind], options)
+
+
+def read_decision(path: str, described: Any, known: Mapping[str, str]) -> Decision:
+    """A decision from a domain, or from a mapping that may have `when: {other: [values]}`.
+
+    `known` gives the paths of the decisions that `when` can name.  Raises `SpaceError` with a sentence (without the place).
+    """
+    if isinstance(described, Choice | Subset | Integer | Real):
+        return Decision(path, described)
+    if not is_domain(described):
+        raise SpaceError(f"write real, integer, choice or subset, such as {{real: [0, 1]}}, but got {described!r}")
+    domain = read_domain({key: value for key, value in described.items() if key != "when"})
+    if "when" not in described:
+        return Decision(path, domain)
+    return Decision(path, domain, *_condition(described["when"], known))
+
+
+def _condition(when: Any, known: Mapping[str, str]) -> tuple[str, tuple[Any, ...]]:
+    if not isinstance(when, Mapping) or len(when) != 1:
+        raise SpaceError(f"when names one decision and its values, such as {{y: [a]}}, but got {when!r}")
+    parent, values = next(iter(when.items()))
+    if parent not in known:
+        raise SpaceError(f"when names '{parent}', which is no decision; {did_you_mean(str(parent), known)}")
+    return known[parent], tuple(values) if isinstance(values, list | tuple) else (values,)
 
 
 def _choice(values: Any, options: Mapping[str, Any]) -> Domain:
