@@ -66,7 +66,9 @@ class Graph:
         try:
             return cls(tuple(Node(n["op"], tuple(n["inputs"]), n["params"]) for n in nodes))
         except (KeyError, TypeError, AttributeError) as error:
-            raise GraphError(f"not a graph: {error!r} while reading its nodes; each needs op, inputs and params") from error
+            raise GraphError(
+                f"not a graph: {error!r} while reading its nodes; each needs op, inputs and params"
+            ) from error
 
 
 class GraphBuilder:
