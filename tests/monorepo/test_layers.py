@@ -10,6 +10,7 @@ LAYERS = {
     "space.decisions": 3,
     "problem": 4,
     "protocols": 5,
+    "splits": 6,
     "plugins": 6,
     "work": 7,
     "space": 7,

@@ -83,6 +83,15 @@ class Dataset(Protocol):
         """The data.  Called once a process.  Raises `EvaluationError` or `OSError` with a sentence that tells where to get it."""
 
 
+@runtime_checkable
+class Signed(Protocol):
+    """What a dataset may also do: tell its signature without loading the data, so that costs are known at once."""
+
+    @property
+    def signature(self) -> Signature:
+        """Equal to the signature of the data that `load` returns."""
+
+
 # evaluator --------------------------------------------------------------------------------------------
 
 
