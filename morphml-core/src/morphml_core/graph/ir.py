@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -21,12 +21,20 @@ def _sorted_params(params: Mapping[str, Value] | Sequence[tuple[str, Value]]) ->
     return tuple(sorted((str(key), value) for key, value in items))
 
 
+def _indices(inputs: Iterable[int]) -> tuple[int, ...]:
+    return tuple(inputs)
+
+
+def _nodes(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    return tuple(nodes)
+
+
 @attrs.frozen
 class Node:
     """One operation: its name in the operation set, the indices of the nodes it reads, its parameters (sorted)."""
 
     op: str
-    inputs: tuple[int, ...] = attrs.field(default=(), converter=tuple)
+    inputs: tuple[int, ...] = attrs.field(default=(), converter=_indices)
     params: tuple[tuple[str, Value], ...] = attrs.field(default=(), converter=_sorted_params)
 
     def param(self, name: str, default: Any = None) -> Any:
@@ -41,7 +49,7 @@ class Graph:
     Raises `GraphError` when there is no node or when a node reads itself or a later one.
     """
 
-    nodes: tuple[Node, ...] = attrs.field(converter=tuple)
+    nodes: tuple[Node, ...] = attrs.field(converter=_nodes)
 
     def __attrs_post_init__(self) -> None:
         if not self.nodes:

@@ -13,11 +13,15 @@ from morphml_core.graph.ir import Shape, Value
 Params: TypeAlias = Mapping[str, Any]
 
 
+def _sizes(shape: Iterable[int]) -> Shape:
+    return tuple(int(size) for size in shape)
+
+
 @attrs.frozen
 class Signature:
     """What a network reads and returns: the shape of one sample, and the number of classes or targets."""
 
-    shape: Shape = attrs.field(converter=lambda shape: tuple(int(size) for size in shape))
+    shape: Shape = attrs.field(converter=_sizes)
     outputs: int = 1
 
 

@@ -149,7 +149,7 @@ def _avg_arguments(inputs: Shapes, output: Shape, params: Params) -> dict[str, A
 
 
 def _one_pixel(count: int, params: Params) -> bool:
-    return params["kernel"] == 1 and params["stride"] == 1
+    return bool(params["kernel"] == 1 and params["stride"] == 1)
 
 
 POOLS = (

@@ -95,7 +95,8 @@ class SeparableConv(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, channels, height, width)."""
-        return self.pointwise(self.depthwise(x))
+        result: torch.Tensor = self.pointwise(self.depthwise(x))
+        return result
 
 
 class FactorizedReduce(nn.Module):
@@ -142,6 +143,6 @@ class SelfAttention(nn.Module):
         batch, count, width = tokens.shape
         parts = self.qkv(tokens).view(batch, count, 3, self.heads, width // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = nn.functional.scaled_dot_product_attention(query, key, value)
+        mixed: torch.Tensor = nn.functional.scaled_dot_product_attention(query, key, value)
         mixed = self.out(mixed.transpose(1, 2).reshape(batch, count, width))
         return mixed.transpose(1, 2).reshape(x.shape) if x.dim() == 4 else mixed
