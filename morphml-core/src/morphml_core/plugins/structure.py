@@ -256,7 +256,7 @@ class Structurer:
         if isinstance(type_, enum.EnumMeta):
             if isinstance(value, type_):
                 return value
-            choices = {member.value: member for member in type_}
+            choices = {member.value: member for member in list[Any](type_)}
         else:
             choices = {choice: choice for choice in get_args(type_)}
         for choice, meaning in choices.items():

@@ -1,0 +1,23 @@
+"""Configurations: from a file, or a mapping, to components that are loaded and ready to be built.
+
+`read_configuration` (or `from_mapping`) is stage one: every section, with references to components.  `resolve` is stage two: the components
+loaded, their options structured.  Both say everything that is wrong at once, with file and line.
+"""
+
+from morphml_core.config.configuration import Configuration, difference
+from morphml_core.config.reading import from_mapping, read_configuration
+from morphml_core.config.resolving import Resolved, resolve
+from morphml_core.config.sections import Finalists, Limits, Reproducible, Stop
+
+__all__ = [
+    "Configuration",
+    "Finalists",
+    "Limits",
+    "Reproducible",
+    "Resolved",
+    "Stop",
+    "difference",
+    "from_mapping",
+    "read_configuration",
+    "resolve",
+]
