@@ -48,7 +48,7 @@ def test_the_last_step_counts_for_the_timeout(executor):
 
 def test_a_submission_after_close_is_refused(executor):
     executor.close()
-    with pytest.raises(RuntimeError, match="^task 3 was submitted to an executor that is closed$"):
+    with pytest.raises(RuntimeError, match=r"^task 3 was submitted to an executor that is closed$"):
         executor.submit(task(3))
 
 

@@ -8,6 +8,7 @@ whole pool when one worker dies, and cannot stop a running task.  What is left i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections import deque
@@ -70,12 +71,12 @@ class ProcessesExecutor:
             raise MorphMLError(
                 "the executor 'processes' needs Linux or macOS, but this is another system; use the executor 'inline'"
             )
-        self._blob = _pickled(workload)
-        self._grace = config.grace
         try:
             self._gpus = Gpus(device_ids(config.gpus, os.environ))
         except ValueError as error:
             raise MorphMLError(f"the executor 'processes' cannot be set up: {error}") from None
+        self._grace = config.grace
+        self._blob = _pickled(workload)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._places: list[Worker | None] = [None] * (config.workers or cores)
         self._failed_starts = [0] * len(self._places)
@@ -295,11 +296,18 @@ def _pickled(workload: Workload) -> IO[bytes]:
             "use the executor 'inline', or an evaluator and a space that can be pickled"
         ) from error
     try:
-        blob = tempfile.TemporaryFile(prefix="morphml-")  # noqa: SIM115 - it stays open as long as the executor
+        blob = tempfile.TemporaryFile(prefix="morphml-")  # noqa: SIM115 - open as long as the executor
+    except OSError as error:
+        raise MorphMLError(f"no temporary file can be made for the worker processes: {error.strerror}") from error
+    try:
         blob.write(content)
         blob.flush()
     except OSError as error:
-        raise MorphMLError(f"no temporary file can be written in {tempfile.gettempdir()}: {error.strerror}") from error
+        with contextlib.suppress(OSError):
+            blob.close()
+        raise MorphMLError(
+            f"the temporary file for the worker processes cannot be written: {error.strerror}"
+        ) from error
     return blob
 
 
