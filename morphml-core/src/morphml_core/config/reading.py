@@ -200,13 +200,15 @@ class _Reader:
         finalists: Finalists | None = values.get("finalists")
         if stop == Stop():
             self._complain(("stop",), "section 'stop' has no condition; set trials, evaluations, time or target")
-        if finalists and stop.trials is not None and stop.trials < finalists.top * finalists.repeats + 1:
-            repeats = finalists.top * finalists.repeats
-            self._complain(
-                ("stop", "trials"),
-                f"section 'stop': 'trials' is {stop.trials}, but the finalists alone take {repeats} "
-                f"({finalists.top} times {finalists.repeats}); set it to {repeats + 1} at least, or lower finalists.top or finalists.repeats",
-            )
+        taken = finalists.top * finalists.repeats if finalists else 0
+        for name in ("trials", "evaluations"):
+            limit = getattr(stop, name)
+            if finalists and limit is not None and limit < taken + 1:
+                self._complain(
+                    ("stop", name),
+                    f"section 'stop': '{name}' is {limit}, but the finalists alone take {taken} ({finalists.top} times "
+                    f"{finalists.repeats}); set it to {taken + 1} at least, or lower finalists.top or finalists.repeats",
+                )
 
 
 def _typed(type_: Any) -> Callable[[_Reader, str, Any], Any]:
