@@ -42,7 +42,10 @@ class Closed:
 
 @attrs.frozen
 class Proposed:
-    """A trial exists.  With `duplicate_of` it waits for, or has at once, the result of an equal network."""
+    """A trial exists.  With `duplicate_of` it waits for, or has at once, the result of an equal network.
+
+    `told` is how many trials the optimizer had been told when it proposed this one, where the search is reproducible.
+    """
 
     number: int
     genotype: Genotype
@@ -54,6 +57,7 @@ class Proposed:
     repeat_of: int | None = None
     priority: float = 0.0
     origin: str = ""
+    told: int | None = None
 
 
 @attrs.frozen
@@ -112,11 +116,15 @@ class Stopped:
 
 @attrs.frozen
 class Lost:
-    """An attempt died with its process or machine, or was cut off by a restart; the trial waits for its next attempt."""
+    """An attempt died with its process or machine, or was cut off by a restart; the trial waits for its next attempt.
+
+    `counted` says whether it counts against the trial's retries: not where the search itself stopped or died.
+    """
 
     number: int
     message: str
     time: float
+    counted: bool = True
 
 
 @attrs.frozen

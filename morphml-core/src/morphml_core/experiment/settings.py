@@ -1,0 +1,155 @@
+"""What a search is told beside its problem: when to stop, how to repeat, retry and deduplicate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from morphml_core.errors import Complaint, ConfigurationError
+from morphml_core.experiment.state import State
+from morphml_core.problem import Problem, Resources, Trial, TrialState
+
+
+@attrs.frozen
+class Stop:
+    """When the search ends: at the first of these.  None: no limit.
+
+    `trials` counts every trial: duplicates, refused ones, failures and the finalists' repeats too.  `evaluations` counts trials that
+    are truly evaluated.  `time` is in seconds of search, over all openings.  `target` is a value of the first objective.
+    """
+
+    trials: int | None = None
+    evaluations: int | None = None
+    time: float | None = None
+    target: float | None = None
+
+
+@attrs.frozen
+class Finalists:
+    """Evaluate the `top` leaders `repeats` times again, with new seeds (and `epochs`, if given), and choose among them."""
+
+    top: int = 5
+    repeats: int = 3
+    epochs: int | None = None
+
+    @property
+    def total(self) -> int:
+        """How many trials the finals take."""
+        return self.top * self.repeats
+
+
+@attrs.frozen
+class Settings:
+    """Everything that shapes the loop and is no component.
+
+    `name` is the experiment's, for messages.  `configuration` and `versions` are recorded with `Started`.  `window` makes the search
+    reproducible.  `retries` is how often a lost trial is run again.  `timeout` (seconds) and `resources` go with each task.
+    `digest` identifies the evaluator and its data in the cache's keys.  `take_over` opens an experiment that a process on another
+    host has not closed.
+    """
+
+    name: str = "experiment"
+    configuration: Mapping[str, Any] = attrs.field(factory=dict)
+    versions: Mapping[str, str] = attrs.field(factory=dict)
+    stop: Stop = attrs.field(factory=Stop)
+    window: int | None = None
+    finalists: Finalists | None = None
+    deduplicate: bool = True
+    retries: int = 3
+    timeout: float | None = None
+    resources: Resources = attrs.field(factory=Resources)
+    digest: str = ""
+    take_over: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        complaints = list(self._complaints())
+        if complaints:
+            raise ConfigurationError(complaints)
+
+    def _complaints(self) -> Iterator[Complaint]:
+        stop = self.stop
+        for name in ("trials", "evaluations", "time"):
+            value = getattr(stop, name)
+            if value is not None and value <= 0:
+                yield Complaint(f"stop.{name}", f"is {value}, but must be above 0")
+        if self.window is not None and self.window < 1:
+            yield Complaint("reproducible.window", f"is {self.window}, but must be at least 1")
+        if self.retries < 0:
+            yield Complaint("trial.retries", f"is {self.retries}, but must be at least 0")
+        if self.finalists is not None:
+            yield from self._complaints_of_finals(self.finalists)
+
+    def _complaints_of_finals(self, finals: Finalists) -> Iterator[Complaint]:
+        for name, value in (("top", finals.top), ("repeats", finals.repeats)):
+            if value < 1:
+                yield Complaint(f"finalists.{name}", f"is {value}, but must be at least 1")
+        for name, limit in (("trials", self.stop.trials), ("evaluations", self.stop.evaluations)):
+            if limit is not None and finals.total >= limit:
+                yield Complaint(
+                    f"stop.{name}",
+                    f"is {limit}, but the finalists alone take {finals.total}; raise it, or lower finalists.top or finalists.repeats",
+                )
+
+
+IDLE = 1000
+"""So many trials in a row without an evaluation end a search that has no limit on its trials: nothing new is being proposed."""
+
+
+class Limits:
+    """When the search phase is over, and how many trials may still be proposed."""
+
+    def __init__(self, settings: Settings, problem: Problem) -> None:
+        self._stop = settings.stop
+        self._objective = problem.objectives[0]
+        self._problem = problem
+        self._reserved = settings.finalists.total if settings.finalists else 0
+
+    def left(self, state: State) -> int | None:
+        """How many trials of the search may still be proposed; None: any number."""
+        stop = self._stop
+        room = []
+        if stop.trials is not None:
+            room.append(stop.trials - self._reserved - len(state.trials))
+        if stop.evaluations is not None:
+            room.append(stop.evaluations - self._reserved - state.evaluations)
+        return max(0, min(room)) if room else None
+
+    def full(self, state: State) -> str | None:
+        """Why no more trials are proposed, by their number."""
+        if self.left(state) != 0:
+            return None
+        stop = self._stop
+        if stop.trials is not None and len(state.trials) >= stop.trials - self._reserved:
+            return f"{stop.trials} trials are done"
+        return f"{stop.evaluations} evaluations are done"
+
+    def time_left(self, state: State, now: float) -> float | None:
+        """Seconds of search left; None: any number."""
+        return None if self._stop.time is None else max(0.0, self._stop.time - state.elapsed(now))
+
+    def time_is_up(self, state: State, now: float) -> str | None:
+        """Why the search ends now, by the clock."""
+        if self.time_left(state, now) != 0.0:
+            return None
+        return f"the time of {self._stop.time:g} s is up"
+
+    def hits_target(self, trials: Sequence[Trial]) -> str | None:
+        """Why the search ends, where one of these trials has reached the target."""
+        target, objective = self._stop.target, self._objective
+        if target is None:
+            return None
+        for trial in trials:
+            value = trial.metrics.get(objective.name)
+            if trial.state is not TrialState.FINISHED or value is None or self._problem.violation(trial):
+                continue
+            if objective.loss(value) <= objective.loss(target):
+                return f"the target is reached: {objective.name} is {value:g} in trial {trial.number}, wanted was {target:g}"
+        return None
+
+    def is_stale(self, state: State) -> str | None:
+        """Why the search ends, where many trials in a row needed no evaluation and nothing limits their number."""
+        if self._stop.trials is not None or state.idle < IDLE:
+            return None
+        return f"the last {state.idle} proposals gave nothing new to evaluate"
