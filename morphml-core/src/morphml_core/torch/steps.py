@@ -215,7 +215,11 @@ def predict(model: nn.Module, prepared: Prepared, samples: Samples) -> Tensor:
 
 def measure(model: nn.Module, prepared: Prepared, samples: Samples) -> dict[str, float]:
     """Classification: accuracy, loss (cross-entropy).  Regression: rmse (in the targets' unit), r2 (mean over targets), loss."""
-    outputs = predict(model, prepared, samples)
+    return scores(predict(model, prepared, samples), prepared, samples)
+
+
+def scores(outputs: Tensor, prepared: Prepared, samples: Samples) -> dict[str, float]:
+    """The metrics of outputs (of standardised ones, for a regression) on a split."""
     if not prepared.regression:
         loss = functional.cross_entropy(outputs, samples.targets)
         right = (outputs.argmax(1) == samples.targets).sum()
