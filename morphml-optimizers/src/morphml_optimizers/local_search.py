@@ -20,12 +20,10 @@ _NOTE = "neighbour of "
 
 @attrs.frozen
 class Config:
-    """Options of local search.
-
-    starts: how many random genotypes begin the search; it climbs from the best of them.
-    """
+    """How the search begins."""
 
     starts: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    """How many random genotypes begin the search; it climbs from the best of them."""
 
 
 class _Place:
@@ -64,7 +62,7 @@ class LocalSearch:
     def __init__(self, config: Config, problem: Problem) -> None:
         self._config = config
         self._problem = problem
-        self._fresh = Fresh(problem, draws=100)
+        self._fresh = Fresh(problem)
         self._told = 0
         self._top: list[_Place] = []
         self._below: list[_Place] = []

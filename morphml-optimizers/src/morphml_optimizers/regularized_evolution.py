@@ -17,16 +17,14 @@ from morphml_optimizers.ranking import Standing, front, standing
 
 @attrs.frozen
 class Config:
-    """Options of regularized evolution.
-
-    population: how many trials live: the youngest that are over, in the order in which they ended.
-    sample: how many of them each tournament draws, with replacement.
-    mutations: how many decisions a child changes.
-    """
+    """Who lives, who mates, what changes."""
 
     population: int = attrs.field(default=50, validator=attrs.validators.ge(1))
+    """How many trials live: the last that ended."""
     sample: int = attrs.field(default=10, validator=attrs.validators.ge(1))
+    """How many of them each tournament draws, with replacement."""
     mutations: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    """How many decisions a child changes."""
 
 
 class RegularizedEvolution:

@@ -25,18 +25,16 @@ from morphml_core.protocols import Evaluation, Measurement, Space, Workbench
 
 @attrs.frozen
 class Config:
-    """What `function` needs to know.
-
-    function: the callable, or its name (`module:name` or `file.py:name`).
-    metric: the name of the metric that a plain number is.
-    epochs: how many steps a full evaluation has, for callables that look at `task.budget.epochs`.
-    known: a callable, given in the same way, that gives the metrics of a candidate which need no evaluation.
-    """
+    """What to call."""
 
     function: Callable[..., Any]
+    """The callable, or its name: `module:name` or `file.py:name`."""
     metric: str = "value"
+    """The name of the metric that a plain number is."""
     epochs: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
+    """How many steps a full evaluation has, for callables that look at `task.budget.epochs`."""
     known: Callable[..., Any] | None = None
+    """A callable, given in the same way: the metrics of a candidate that need no evaluation."""
 
 
 class FunctionEvaluator:

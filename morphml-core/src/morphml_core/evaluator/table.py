@@ -34,28 +34,27 @@ Columns = str | list[str]
 
 @attrs.frozen
 class Config:
-    """What `table` needs to know.
-
-    path: a CSV or CSV.GZ file with a header.
-    key: the column that identifies an architecture by the index of each decision's value, one after the other ("031240");
-        or a list of columns named like the decisions; or the decision of each column ({lr_column: hyperparameters.lr}).
-    metrics: the column of each metric; where a list of columns holds repeats, the trial's seed draws one.
-    codes: how the table writes a decision's value, where that is neither its index nor the value itself.
-    known: the metrics that need no evaluation, so that constraints on them are checked before.
-    duration: a column of training times, and `duration_scale` what to multiply them with to get seconds; the metric `duration_s`.
-    epochs: after how many epochs the columns of `metrics` were measured.
-    budgets: the columns after fewer epochs ({12: {accuracy: val_acc_12ep}}).
-    """
+    """Where the results are, and how a candidate finds its row."""
 
     path: Path
+    """A CSV or CSV.GZ file with a header."""
     key: str | list[str] | dict[str, str]
+    """The column that identifies an architecture by the index of each decision's value, one after the other ("031240");
+    or a list of columns named like the decisions; or the decision of each column ({lr_column: hyperparameters.lr})."""
     metrics: dict[str, Columns]
+    """The column of each metric; where a list of columns holds repeats, the trial's seed draws one."""
     codes: dict[str | int | float | bool, str] = attrs.field(factory=dict)
+    """How the table writes a decision's value, where that is neither its index nor the value itself."""
     known: list[str] = attrs.field(factory=list)
+    """Metrics that need no evaluation, so that constraints on them are checked before."""
     duration: str | None = None
+    """A column of training times; they become the metric `duration_s`."""
     duration_scale: float = 1.0
+    """What to multiply the times with to get seconds."""
     epochs: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
+    """After how many epochs the columns of `metrics` were measured."""
     budgets: dict[int, dict[str, Columns]] = attrs.field(factory=dict)
+    """The columns after fewer epochs ({12: {accuracy: val_acc_12ep}})."""
 
 
 @attrs.frozen

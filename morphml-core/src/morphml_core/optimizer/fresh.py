@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from numpy.random import Generator
 
@@ -14,13 +14,15 @@ from morphml_core.space.decisions import Genotype
 class Fresh:
     """Remembers the genotypes of the trials it is told, and finds others that are not refused.
 
-    `draws` is how often the optimizer may draw before `Fresh` looks around by itself; it then looks at up to `near` genotypes
-    for one that is not refused, and at up to `far` for one that is new.
+    `draws` is how often the optimizer may draw before `Fresh` looks by itself: where constraints are in the way, at `samples` of
+    the whole space and at the `near` closest neighbours; where everything close is known, at the `far` closest.
     """
 
-    def __init__(self, problem: Problem, draws: int = 20, near: int = 1_000, far: int = 20_000) -> None:
+    def __init__(
+        self, problem: Problem, draws: int = 20, samples: int = 100, near: int = 1_000, far: int = 20_000
+    ) -> None:
         self._problem = problem
-        self._draws, self._near, self._far = draws, near, far
+        self._draws, self._samples, self._near, self._far = draws, samples, near, far
         self._known: set[Genotype] = set()
         self._refused: dict[Genotype, bool] = {}
 
@@ -39,14 +41,21 @@ class Fresh:
         and no other fits: the space is exhausted.
         """
         spare: Genotype | None = None
-        for _ in range(self._draws):
-            genotype = make()
+        for genotype in self._drawn(make, rng):
             if genotype in self._known or genotype in taken:
                 continue
             if not self._is_refused(genotype):
                 return genotype
             spare = genotype
         return self._around(genotype, taken, rng, spare)
+
+    def _drawn(self, make: Callable[[], Genotype], rng: Generator) -> Iterator[Genotype]:
+        for _ in range(self._draws):
+            genotype = make()
+            yield genotype
+        if self._is_refused(genotype):
+            for _ in range(self._samples):
+                yield self._problem.decisions.sample(rng)
 
     def _around(self, start: Genotype, taken: set[Genotype], rng: Generator, spare: Genotype | None) -> Genotype | None:
         """Breadth first over neighbours: the nearest new genotype that is not refused.

@@ -25,7 +25,7 @@ class RandomSearch:
 
     def __init__(self, config: Config, problem: Problem) -> None:
         self._problem = problem
-        self._fresh = Fresh(problem, draws=100)
+        self._fresh = Fresh(problem)
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """One random genotype a number."""
