@@ -72,11 +72,20 @@ class Graph:
     def from_json(cls, nodes: Sequence[Mapping[str, Any]]) -> Graph:
         """The inverse of `to_json`.  Raises `GraphError` for anything else."""
         try:
-            return cls(tuple(Node(n["op"], tuple(n["inputs"]), n["params"]) for n in nodes))
+            return cls(tuple(_read_node(node) for node in nodes))
         except (KeyError, TypeError, AttributeError) as error:
             raise GraphError(
                 f"not a graph: {error!r} while reading its nodes; each needs op, inputs and params"
             ) from error
+
+
+def _read_node(node: Mapping[str, Any]) -> Node:
+    found = Node(node["op"], tuple(node["inputs"]), node["params"])
+    if not isinstance(found.op, str) or not all(type(source) is int for source in found.inputs):
+        raise TypeError("op is a name and inputs are whole numbers")
+    if not all(isinstance(value, bool | int | float | str) for _, value in found.params):
+        raise TypeError("values of params are numbers, strings or booleans")
+    return found
 
 
 class GraphBuilder:

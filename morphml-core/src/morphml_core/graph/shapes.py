@@ -4,7 +4,7 @@
 * The inputs of `add` and `multiply` are brought to one shape: the most channels among them, and the smallest height and
   width; each input that differs goes through a `project` (1x1 convolution with a stride, or a dense layer).  `concat`
   shrinks larger images in the same way, each keeping its number of channels.
-* A sum ignores inputs that are always zero, for its shape too, and sums of sums are one sum (see `canonical`), so a graph
+* A sum ignores inputs that are always zero, for its shape too, and sums of sums are one sum (see `simplify`), so a graph
   and its effective graph are lowered to the same network.
 * `dense` on an image reads it flattened.  `output` becomes the mean over all positions (of images and tokens) and a
   dense layer with as many units as the signature has outputs.
@@ -20,9 +20,9 @@ from typing import Any
 import attrs
 
 from morphml_core.errors import GraphError, ShapeError
-from morphml_core.graph.canonical import Simplified, simplify
 from morphml_core.graph.ir import Graph, Node, Shape, Value
 from morphml_core.graph.operations import Cost, Operation, OperationSet, Params, Signature
+from morphml_core.graph.simplify import Simplified, simplify
 
 
 @attrs.frozen

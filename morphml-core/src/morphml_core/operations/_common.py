@@ -79,7 +79,7 @@ DENSE = Operation(
 )  # fmt: skip
 PROJECT = Operation(
     "project", _project_shape, _project_cost, _project_module, _project_arguments, {"stride": 1}, ("channels",),
-    channels=mix, keeps_zero=always,
+    channels=mix, keeps_positions=rules.unit_stride, keeps_zero=always,
     summary="A linear map of the channels without bias: a 1x1 convolution on images (with a stride), else a dense layer.",
 )  # fmt: skip
 FLATTEN = Operation(
@@ -124,11 +124,11 @@ def _layer_norm_arguments(inputs: Shapes, output: Shape, params: Params) -> dict
 
 
 BATCH_NORM = Operation(
-    "batch_norm", _batch_norm_shape, _affine_cost, _batch_norm_module, _batch_norm_arguments, channels=keep,
+    "batch_norm", _batch_norm_shape, _affine_cost, _batch_norm_module, _batch_norm_arguments, channels=keep, keeps_positions=always,
     summary="Batch normalisation with learned scale and shift (Ioffe and Szegedy, 2015).",
 )  # fmt: skip
 LAYER_NORM = Operation(
-    "layer_norm", rules.same, _affine_cost, _layer_norm_module, _layer_norm_arguments, channels=keep,
+    "layer_norm", rules.same, _affine_cost, _layer_norm_module, _layer_norm_arguments, channels=keep, keeps_positions=always,
     summary="Layer normalisation over the channels of each position, with learned scale and shift (Ba et al., 2016).",
 )  # fmt: skip
 
@@ -140,7 +140,7 @@ def activation(name: str, module: str, summary: str, zero: bool = True) -> Opera
     """An elementwise function without parameters; `zero` tells whether it maps 0 to 0."""
     return Operation(
         name, rules.same, rules.output_only, module, rules.no_arguments,
-        channels=keep, keeps_zero=lambda params: zero, pure=True, summary=summary,
+        channels=keep, keeps_positions=always, keeps_zero=lambda params: zero, pure=True, summary=summary,
     )  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def _dropout_shape(inputs: Shapes, params: Params) -> Shape:
 
 DROPOUT = Operation(
     "dropout", _dropout_shape, rules.output_only, "torch.nn:Dropout", lambda inputs, output, params: {"p": float(params["rate"])},
-    {"rate": 0.1}, channels=keep, keeps_zero=always, identity=lambda count, params: params["rate"] == 0,
+    {"rate": 0.1}, channels=keep, keeps_positions=always, keeps_zero=always, identity=lambda count, params: params["rate"] == 0,
     summary="Sets each number to zero with probability `rate` while training, and scales the others up (Srivastava et al., 2014).",
 )  # fmt: skip
 
@@ -208,17 +208,17 @@ IDENTITY = Operation(
 )  # fmt: skip
 ZERO = Operation(
     "zero", _zero_shape, rules.free, f"{MODULES}:Zero", lambda inputs, output, params: {"stride": params["stride"]}, {"stride": 1},
-    channels=keep, keeps_zero=always, pure=True,
+    channels=keep, keeps_positions=rules.unit_stride, keeps_zero=always, pure=True,
     summary="Zeros in the shape of its input, with a stride where images shrink: no connection.",
 )  # fmt: skip
 ADD = Operation(
     "add", _equal_shape, rules.output_only, f"{MODULES}:Add", rules.no_arguments,
-    arity=None, commutative=True, keeps_zero=always, identity=_alone, pure=True,
+    arity=None, commutative=True, keeps_positions=always, keeps_zero=always, identity=_alone, pure=True,
     summary="The sum of its inputs; lowering projects those of other shapes first.",
 )  # fmt: skip
 MULTIPLY = Operation(
     "multiply", _equal_shape, rules.output_only, f"{MODULES}:Multiply", rules.no_arguments,
-    arity=None, commutative=True, keeps_zero=always, identity=_alone, pure=True,
+    arity=None, commutative=True, keeps_positions=always, keeps_zero=always, identity=_alone, pure=True,
     summary="The elementwise product of its inputs; lowering projects those of other shapes first.",
 )  # fmt: skip
 CONCAT = Operation(

@@ -8,7 +8,19 @@ from morphml_core.graph.ir import Shape
 from morphml_core.graph.operations import Cost, Operation, Params
 from morphml_core.operations import _rules as rules
 from morphml_core.operations._common import MODULES
-from morphml_core.operations._rules import Shapes, always, elements, flag, image, keep, mix, text, whole, window
+from morphml_core.operations._rules import (
+    Shapes,
+    always,
+    elements,
+    flag,
+    image,
+    keep,
+    mix,
+    text,
+    unit_stride,
+    whole,
+    window,
+)
 
 # convolutions -----------------------------------------------------------------------------------------
 
@@ -104,22 +116,22 @@ CONVOLUTIONS = (
     Operation(
         "conv", _conv_shape, _conv_cost, "torch.nn:Conv2d", _conv_arguments,
         {"kernel": 3, "stride": 1, "dilation": 1, "groups": 1, "bias": False}, ("channels",),
-        channels=lambda params: "mix" if params["groups"] == 1 else "fixed", keeps_zero=rules.without_bias,
+        channels=lambda params: "mix" if params["groups"] == 1 else "fixed", keeps_positions=unit_stride, keeps_zero=rules.without_bias,
         summary="A convolution with padding kernel // 2 * dilation.",
     ),
     Operation(
         "depthwise_conv", _depthwise_shape, _depthwise_cost, "torch.nn:Conv2d", _depthwise_arguments,
-        {"kernel": 3, "stride": 1, "dilation": 1, "bias": False}, channels=keep, keeps_zero=rules.without_bias,
+        {"kernel": 3, "stride": 1, "dilation": 1, "bias": False}, channels=keep, keeps_positions=unit_stride, keeps_zero=rules.without_bias,
         summary="A convolution of each channel by itself.",
     ),
     Operation(
         "separable_conv", _separable_shape, _separable_cost, f"{MODULES}:SeparableConv", _separable_arguments,
-        {"kernel": 3, "stride": 1, "dilation": 1}, ("channels",), channels=mix, keeps_zero=always,
+        {"kernel": 3, "stride": 1, "dilation": 1}, ("channels",), channels=mix, keeps_positions=unit_stride, keeps_zero=always,
         summary="A depthwise and then a 1x1 convolution, without bias and with nothing between them (Chollet, 2017).",
     ),
     Operation(
         "dilated_conv", _dilated_shape, _dilated_cost, "torch.nn:Conv2d", _dilated_arguments,
-        {"kernel": 3, "stride": 1, "dilation": 2}, ("channels",), channels=mix, keeps_zero=always,
+        {"kernel": 3, "stride": 1, "dilation": 2}, ("channels",), channels=mix, keeps_positions=unit_stride, keeps_zero=always,
         summary="A convolution whose taps lie `dilation` apart (Yu and Koltun, 2016).",
     ),
     Operation(
@@ -155,12 +167,12 @@ def _one_pixel(count: int, params: Params) -> bool:
 POOLS = (
     Operation(
         "max_pool", _pool_shape, rules.output_only, "torch.nn:MaxPool2d", _max_arguments, {"kernel": 3, "stride": 1},
-        channels=keep, keeps_zero=always, identity=_one_pixel, pure=True,
+        channels=keep, keeps_positions=unit_stride, keeps_zero=always, identity=_one_pixel, pure=True,
         summary="The largest number of each window, with padding (kernel - 1) // 2.",
     ),
     Operation(
         "avg_pool", _pool_shape, rules.output_only, "torch.nn:AvgPool2d", _avg_arguments, {"kernel": 3, "stride": 1},
-        channels=keep, keeps_zero=always, identity=_one_pixel, pure=True,
+        channels=keep, keeps_positions=unit_stride, keeps_zero=always, identity=_one_pixel, pure=True,
         summary="The mean of each window, with padding (kernel - 1) // 2 that is not counted.",
     ),
 )  # fmt: skip
@@ -234,16 +246,17 @@ def _attention_arguments(inputs: Shapes, output: Shape, params: Params) -> dict[
 BLOCKS = (
     Operation(
         "group_norm", _group_norm_shape, _group_norm_cost, "torch.nn:GroupNorm", _group_norm_arguments, {"groups": 8},
+        keeps_positions=always,
         summary="Normalisation over groups of channels, with learned scale and shift (Wu and He, 2018).",
     ),
     Operation(
         "squeeze_excite", _squeeze_shape, _squeeze_cost, f"{MODULES}:SqueezeExcite", _squeeze_arguments, {"ratio": 4},
-        channels=keep, keeps_zero=always,
+        channels=keep, keeps_positions=always, keeps_zero=always,
         summary="Scales each channel by a gate computed from the means of all; hidden width channels // ratio (Hu et al., 2018).",
     ),
     Operation(
         "attention", _attention_shape, _attention_cost, f"{MODULES}:SelfAttention", _attention_arguments, {"heads": 4},
-        channels=mix,
+        channels=mix, keeps_positions=always,
         summary="Self-attention of several heads over tokens, or the positions of an image, without positional encoding (Vaswani et al., 2017).",
     ),
 )  # fmt: skip

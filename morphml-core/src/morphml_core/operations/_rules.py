@@ -87,10 +87,16 @@ def mix(params: Params) -> str:
 
 
 def always(params: Params) -> bool:
-    """For `keeps_zero`."""
+    """For `keeps_zero` and `keeps_positions`."""
     return True
 
 
 def without_bias(params: Params) -> bool:
     """For `keeps_zero`: a linear map without bias."""
     return not params["bias"]
+
+
+def unit_stride(params: Params) -> bool:
+    """For `keeps_positions`: a window of odd size, or of no size, that moves one by one."""
+    kernel = params.get("kernel", 1)
+    return params.get("stride", 1) == 1 and isinstance(kernel, int) and kernel % 2 == 1

@@ -1,0 +1,223 @@
+"""Exact simplification: rewires a graph without changing the function that it computes, its weights or their training.
+
+* Nodes that the last node does not depend on are marked as not live.
+* Several `input` nodes are one.  A one-input operation with several inputs reads their sum, made by an `add` node.
+* What returns its input is contracted: `identity`, an `add` or `concat` of one input, dropout with rate 0.
+* Equal operations without parameters and randomness that read the same inputs are one node (two ReLUs of one tensor).
+* Zeros go through operations that keep them (a convolution without bias; never a normalisation, which adds its
+  learned shift), and a sum drops them while another summand is left.
+* Of what computes a zero that is not dropped (because it feeds a normalisation, say) only its shape matters: it
+  becomes the `zero` of the earliest node before it that surely has that shape, if there is one.
+* A sum that only another sum reads becomes part of it: a + (b + c) is a + b + c.  `lower` gives shapes to sums after
+  this same step, so it is exact also where summands need a projection.  A sum with more readers stays: it is one
+  tensor, computed once.
+
+Repeated inputs (a + a) stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from morphml_core.graph.ir import Graph, Node, Value
+from morphml_core.graph.operations import Operation, OperationSet
+
+Params = dict[str, Value]
+
+ENDS = ("input", "output")
+"""The names of the nodes that begin and end a graph; they are in no operation set."""
+
+
+@attrs.frozen
+class Simplified:
+    """A graph with its inputs rewired by the exact rules; no node is gone yet.
+
+    `nodes` are those of the graph, in order, with sums added where they were implied; parameters are complete.
+    `origin[i]` is the index, in the graph given, of the node that `nodes[i]` is or serves.
+    `live[i]`: whether the last node depends on it.  `zero[i]`: whether its output is all zeros whatever the input.
+    """
+
+    nodes: tuple[Node, ...]
+    origin: tuple[int, ...]
+    live: tuple[bool, ...]
+    zero: tuple[bool, ...]
+
+
+def simplify(graph: Graph, operations: OperationSet) -> Simplified:
+    """Apply the exact rules to the inputs of the nodes; what is no longer read is marked as not live."""
+    nodes, origin = graph.nodes, tuple(range(len(graph)))
+    last = len(graph) - 1
+    while True:
+        work = _Work(operations, any(node.op == "zero" for node in nodes))
+        for index, node in enumerate(nodes):
+            work.place(index, origin[index], node)
+        last = work.resolved[last]
+        absorbed = work.absorb_sums(_reachable(work.inputs, last))
+        columns = zip(work.ops, work.inputs, work.params, strict=True)
+        nodes = tuple(Node(op, sources, params) for op, sources, params in columns)
+        origin = tuple(work.origin)
+        if not absorbed:  # Otherwise sums that were different may be equal now.
+            return Simplified(nodes, origin, tuple(_reachable(work.inputs, last)), tuple(work.zero))
+
+
+class _Work:
+    """The nodes placed so far, by column; `resolved[i]` is the node that gives the output of the graph's node i."""
+
+    def __init__(self, operations: OperationSet, zeros: bool) -> None:
+        self.operations = operations
+        self.ops: list[str] = []
+        self.inputs: list[tuple[int, ...]] = []
+        self.params: list[dict[str, Value]] = []
+        self.origin: list[int] = []
+        self.zero: list[bool] = []
+        self.resolved: dict[int, int] = {}
+        self.copies: dict[Any, int] = {}
+        self.forms = _Forms() if zeros else None
+
+    def place(self, index: int, origin: int, node: Node) -> None:
+        """Place a node, and before it the sum that its inputs imply."""
+        sources = tuple(self.resolved[source] for source in node.inputs)
+        operation = None if node.op in ENDS else self.operations[node.op]
+        arity = 1 if operation is None else operation.arity
+        if arity == 1 and len(sources) > 1:
+            sources = (self._put(origin, self.operations["add"], "add", sources, {}),)
+        params = dict(node.params) if operation is None else operation.complete(node.params)
+        self.resolved[index] = self._put(origin, operation, node.op, sources, params)
+
+    def _put(self, origin: int, operation: Operation | None, op: str, sources: tuple[int, ...], params: Params) -> int:
+        """Append the node, unless an earlier one has its output; return the index of the node that has it."""
+        zeros = [self.zero[source] for source in sources]
+        if op == "add" and any(zeros) and not all(zeros):
+            sources = tuple(source for source, zero in zip(sources, zeros, strict=True) if not zero)
+        if operation is not None and sources and operation.identity(len(sources), params):
+            return sources[0]
+        zero = bool(operation and (op == "zero" or (sources and all(zeros) and operation.keeps_zero(params))))
+        if zero and operation and self.forms and sources:
+            operation, op, sources, params = self._plainest(operation, op, sources, params)
+            if op == "":
+                return sources[0]
+        key = self._key(operation, op, sources, params)
+        if key in self.copies:
+            return self.copies[key]
+        if key is not None:
+            self.copies[key] = len(self.ops)
+        return self._append(origin, operation, op, sources, params, zero)
+
+    def _append(
+        self, origin: int, operation: Operation | None, op: str, sources: tuple[int, ...], params: Params, zero: bool
+    ) -> int:
+        if self.forms:
+            self.forms.append(self.forms.of(operation, op, sources, params), sources)
+        self.ops.append(op)
+        self.inputs.append(sources)
+        self.params.append(params)
+        self.origin.append(origin)
+        self.zero.append(zero)
+        return len(self.ops) - 1
+
+    def _plainest(
+        self, operation: Operation, op: str, sources: tuple[int, ...], params: Params
+    ) -> tuple[Operation, str, tuple[int, ...], Params]:
+        """What to place instead of a node that is always zero; without a name: nothing, as its source is that zero."""
+        assert self.forms is not None
+        found = self.forms.earliest(self.forms.of(operation, op, sources, params), sources)
+        if found is not None:
+            zero = self.operations["zero"]
+            return zero, "" if self.zero[found] else "zero", (found,), dict(zero.defaults)
+        if op == "zero":
+            same = self.forms.earliest(self.forms[sources[0]], sources)
+            return operation, op, sources if same is None else (same,), params
+        return operation, op, sources, params
+
+    @staticmethod
+    def _key(operation: Operation | None, op: str, sources: tuple[int, ...], params: Params) -> Any:
+        """What equal copies have in common; None where copies differ."""
+        if operation is None:
+            return op if op == "input" else None
+        if not operation.pure:
+            return None
+        unordered = operation.commutative and not operation.permutes
+        return op, tuple(sorted(sources)) if unordered else sources, tuple(sorted(params.items()))
+
+    def absorb_sums(self, live: Sequence[bool]) -> bool:
+        """Let each live sum take in the sums that nothing else reads; return whether there were any."""
+        readers = [0] * len(self.ops)
+        for index, sources in enumerate(self.inputs):
+            if live[index]:
+                for source in sources:
+                    readers[source] += 1
+        absorbed = False
+        for index, op in enumerate(self.ops):
+            if op == "add" and live[index]:
+                flat: list[int] = []
+                for source in self.inputs[index]:
+                    inner = self.ops[source] == "add" and readers[source] == 1
+                    flat.extend(self.inputs[source] if inner else (source,))
+                    absorbed = absorbed or inner
+                self.inputs[index] = tuple(flat)
+        return absorbed
+
+
+class _Forms:
+    """For each node a term for its shape: nodes with equal terms have equal shapes, whatever the data.
+
+    A term is (channels, positions), each a number that stands for how it comes about.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self._terms: list[tuple[int, int]] = []
+        self._depths: list[int] = []
+        self._sources: list[tuple[int, ...]] = []
+
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        return self._terms[index]
+
+    def append(self, term: tuple[int, int], sources: tuple[int, ...]) -> None:
+        """Note the term of the next node."""
+        self._terms.append(term)
+        self._depths.append(1 + max((self._depths[source] for source in sources), default=-1))
+        self._sources.append(sources)
+
+    def of(self, operation: Operation | None, op: str, sources: tuple[int, ...], params: Params) -> tuple[int, int]:
+        """The term of a node."""
+        terms = [self._terms[source] for source in sources]
+        shapes = sorted(terms) if operation is not None and operation.commutative else terms
+        made = self._number((op, tuple(sorted(params.items())), tuple(shapes)))
+        if operation is None or len(set(terms)) != 1 or not operation.keeps_positions(params):
+            return made, made
+        channels, positions = terms[0]
+        width = params.get("channels", params.get("units"))
+        return channels if width is None else self._number(width), positions
+
+    def _number(self, key: Any) -> int:
+        return self._numbers.setdefault(key, len(self._numbers))
+
+    def earliest(self, term: tuple[int, int], sources: tuple[int, ...]) -> int | None:
+        """The node of that term, among `sources` and what they depend on, nearest to the input; None for none or several."""
+        found: list[int] = []
+        seen = set(sources)
+        waiting = list(seen)
+        while waiting:
+            index = waiting.pop()
+            if self._terms[index] == term:
+                found.append(index)
+            fresh = [source for source in self._sources[index] if source not in seen]
+            seen.update(fresh)
+            waiting.extend(fresh)
+        least = min((self._depths[index] for index in found), default=0)
+        nearest = [index for index in found if self._depths[index] == least]
+        return nearest[0] if len(nearest) == 1 else None
+
+
+def _reachable(inputs: Sequence[tuple[int, ...]], last: int) -> list[bool]:
+    live = [False] * len(inputs)
+    live[last] = True
+    for index in range(last, -1, -1):
+        if live[index]:
+            for source in inputs[index]:
+                live[source] = True
+    return live
