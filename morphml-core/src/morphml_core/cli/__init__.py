@@ -1,1 +1,71 @@
+"""The command line: `morphml COMMAND`.  Each command is a module of its own, imported when it is called.
 
+So `morphml --help` starts fast, and a broken or missing optional package hurts only the command that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+from morphml_core.errors import ConfigurationError, MorphMLError
+
+COMMANDS: Mapping[str, str] = {
+    "run": "Search, or go on with a search.",
+    "show": "Show where an experiment stands.",
+    "trials": "List the trials.",
+    "best": "Show the best trial.",
+    "export": "Write a trained network to a folder.",
+    "report": "Write the HTML report.",
+    "retry": "Put failed trials back into the queue.",
+    "validate": "Check a configuration.",
+    "plugins": "List what is installed.",
+    "init": "Write a starter configuration.",
+}
+"""The commands in the order of the help text, each with its line in it; the module is `morphml_core.cli.<name>`."""
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is called, and prints errors as sentences."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = import_module(f"morphml_core.cli.{cmd_name}").command
+        found.name = cmd_name
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, written without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.  This is the one place where an error becomes its sentence and exit code."""
+        try:
+            return super().invoke(ctx)
+        except MorphMLError as error:
+            complaints = error.complaints if isinstance(error, ConfigurationError) else [error]
+            for complaint in complaints:
+                click.echo(f"Error: {complaint}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="morphml-core", prog_name="morphml", message="%(prog)s %(version)s")
+def main() -> None:
+    """MorphML finds neural network architectures.
+
+    A search is described by one configuration file. `morphml init` writes one to begin with, `morphml run` searches,
+    and every other command reads what the search has recorded.
+    """

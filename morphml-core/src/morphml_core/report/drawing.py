@@ -35,7 +35,7 @@ def shapes(graph: Graph, operations: OperationSet, signature: Signature | None) 
             lowered = lower(graph, operations, signature)
         except MorphMLError:
             return graph, [None] * len(graph)
-        return lowered.graph, list(lowered.shapes)
+        return lowered.graph(), [node.shape for node in lowered.nodes if node.live]
     return graph, [None] * len(graph)
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from morphml_core.errors import MorphMLError
+from morphml_core.experiment.ranking import Finalist
 from morphml_core.graph.operations import Signature
 from morphml_core.problem import Objective, Problem, Trial, TrialState
 
+if TYPE_CHECKING:
+    from morphml_core.session import Experiment
 
-@attrs.frozen(eq=False)
+
+@attrs.frozen(eq=False, kw_only=True)
 class Material:
     """All that a report needs.
 
@@ -27,10 +32,10 @@ class Material:
     reason: str = ""
     best: Trial | None = None
     front: Sequence[Trial] = ()
+    finalists: Sequence[Finalist] = ()
     configuration: Mapping[str, Any] = attrs.field(factory=dict)
     versions: Mapping[str, str] = attrs.field(factory=dict)
     elapsed: float | None = None
-    started: float | None = None
     signature: Signature | None = None
 
     @property
@@ -63,7 +68,9 @@ def best_so_far(problem: Problem, trials: Sequence[Trial], objective: Objective)
     values: list[float] = []
     best = math.inf
     for trial in trials:
-        if trial.repeat_of is not None or not measured(trial, objective.name) or problem.violation(trial) > 0:
+        if trial.repeat_of is not None or trial.state is not TrialState.FINISHED or not measured(trial, objective.name):
+            continue
+        if problem.violation(trial) > 0:
             continue
         loss = objective.loss(trial.metrics[objective.name])
         if loss < best:
@@ -80,3 +87,32 @@ def thin(trials: Sequence[Trial], keep: frozenset[int], limit: int) -> list[Tria
     step = len(trials) / limit
     spread = {int(index * step) for index in range(limit)}
     return [trial for index, trial in enumerate(trials) if index in spread or trial.number in keep]
+
+
+def of(experiment: Experiment) -> Material:
+    """The material of an opened experiment, as it stands now."""
+    state = experiment.state
+    started = state.started
+    return Material(
+        experiment=experiment.name,
+        problem=experiment.problem,
+        trials=experiment.trials(),
+        status=state.status,
+        reason=state.reason,
+        best=experiment.best(),
+        front=experiment.front(),
+        finalists=state.finalists,
+        configuration=experiment.configuration.to_json(),
+        versions=started.versions if started is not None else {},
+        elapsed=state.elapsed() or None,
+        signature=_signature(experiment.evaluator),
+    )
+
+
+def _signature(evaluator: object) -> Signature | None:
+    """What the networks read and return, where the evaluator says it and its data are at hand."""
+    try:
+        found = getattr(evaluator, "signature", None)
+    except (MorphMLError, OSError):
+        return None
+    return found if isinstance(found, Signature) else None

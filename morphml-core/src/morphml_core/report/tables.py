@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from statistics import mean, stdev
 from typing import Any
 
 import attrs
 
+from morphml_core.experiment.ranking import Finalist
 from morphml_core.problem import Budget, Trial, TrialState
 from morphml_core.report.format import duration, number, value
 from morphml_core.report.material import Material, kind
@@ -37,8 +37,8 @@ class Failure:
 
 
 @attrs.frozen
-class Finalist:
-    """A finalist: its first result, and mean and standard deviation over it and its repeats, by objective."""
+class FinalistRow:
+    """A finalist: how often it was repeated, and a text for each objective."""
 
     number: int
     repeats: int
@@ -146,34 +146,16 @@ def _examples(failed: Sequence[Trial]) -> tuple[tuple[int, str], ...]:
     return tuple(found.values())[:_EXAMPLES]
 
 
-def finalists(material: Material) -> list[Finalist]:
-    """The trials that were evaluated again, best mean first, one column an objective: first result, mean and spread."""
-    repeats: dict[int, list[Trial]] = defaultdict(list)
-    by_number = {trial.number: trial for trial in material.trials}
-    for trial in material.trials:
-        if trial.repeat_of in by_number:
-            repeats[trial.repeat_of].append(trial)
-    objectives = [objective.name for objective in material.problem.objectives]
-    rows = [
-        (_mean_loss(material, [by_number[base], *again]), _finalist(by_number[base], again, objectives))
-        for base, again in repeats.items()
+def finalists(material: Material) -> list[FinalistRow]:
+    """The trials that were evaluated again, best mean first; one column an objective: first result, mean and spread."""
+    names = [objective.name for objective in material.problem.objectives]
+    return [
+        FinalistRow(finalist.trial.number, len(finalist.repeats), tuple(_again(finalist, name) for name in names))
+        for finalist in material.finalists
     ]
-    return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
 
-def _mean_loss(material: Material, group: Sequence[Trial]) -> float:
-    losses = [material.problem.losses(trial)[0] for trial in group]
-    known = [loss for loss in losses if math.isfinite(loss)]
-    return mean(known) if known else math.inf
-
-
-def _finalist(base: Trial, again: Sequence[Trial], objectives: Sequence[str]) -> Finalist:
-    columns = []
-    for name in objectives:
-        values = [trial.metrics[name] for trial in (base, *again) if math.isfinite(trial.metrics.get(name, math.nan))]
-        spread = f" ± {stdev(values):.2g}" if len(values) > 1 else ""
-        columns.append(
-            f"{number(base.metrics.get(name, math.nan))} first, {number(mean(values)) if values else 'nan'}{spread}"
-        )
-    done = sum(trial.state is TrialState.FINISHED for trial in again)
-    return Finalist(base.number, done, tuple(columns))
+def _again(finalist: Finalist, name: str) -> str:
+    first, mean = finalist.trial.metrics.get(name, math.nan), finalist.metrics.get(name, math.nan)
+    spread = f" ± {finalist.deviations[name]:.2g}" if len(finalist.repeats) > 1 and name in finalist.deviations else ""
+    return f"{number(mean)}{spread} (first {number(first)})"

@@ -1,0 +1,116 @@
+"""`morphml run`: search, or go on with a search."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from morphml_core.cli import common, export
+from morphml_core.errors import MorphMLError
+from morphml_core.protocols import Exporter
+from morphml_core.report.format import metrics
+
+if TYPE_CHECKING:
+    from morphml_core.session import Experiment
+
+Say = Callable[[str], None]
+
+
+@click.command(short_help="Search, or go on with a search.")
+@common.configuration
+@common.overrides
+@common.as_json
+@click.option(
+    "--take-over", is_flag=True, help="Run it although another process seems to hold it (that process must be dead)."
+)
+def command(config: str, overrides: Sequence[str], as_json: bool, take_over: bool) -> None:
+    """Search until a stop condition is met; a search that was interrupted goes on.
+
+    At the end the report and the best network are in the output folder. Ends with 0 when a stop condition was met, 1 when
+    no trial succeeded, 2 for an error in the configuration or the storage, 130 after Ctrl-C.
+    """
+    from morphml_core.session import open_experiment
+
+    with _quiet_stdout(as_json):
+        experiment = open_experiment(config, overrides, take_over=take_over)
+        try:
+            summary = _search(experiment, config, lambda line: click.echo(line, err=as_json))
+        finally:
+            experiment.close()
+    if as_json:
+        common.print_json(summary)
+    if summary["best"] is None:
+        raise common.NoResultError(
+            f"no trial of '{summary['experiment']}' succeeded; `morphml trials {config} --state failed` says why"
+        )
+
+
+def _search(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
+    """Run to the end, then hand over what was found.  Returns the summary with the keys reason, report and export added."""
+    try:
+        reason = experiment.run()
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted; nothing is lost. `morphml run {config}` goes on.", err=True)
+        raise
+    say(f"Ended: {reason}.")
+    best = experiment.best()
+    if best is not None:
+        names = tuple(objective.name for objective in experiment.problem.objectives)
+        say(f"Best: trial {best.number}, {metrics(best.metrics, names)}")
+    exported = _export(experiment, say) if best is not None else None
+    return {**experiment.summary(), "reason": reason, "report": _report(experiment, say), "export": exported}
+
+
+def _export(experiment: Experiment, say: Say) -> dict[str, Any] | None:
+    """Write the best network into the output folder, where the evaluator can."""
+    best = experiment.best()
+    if best is None or not isinstance(experiment.evaluator, Exporter):
+        return None
+    folder: Path = experiment.output / "export"
+    try:
+        written = experiment.export(best, folder)
+    except MorphMLError as error:
+        click.echo(f"Warning: the best network was not exported: {error}", err=True)
+        return None
+    for line in export.lines(best.number, folder, written):
+        say(line)
+    return {"trial": best.number, "folder": str(folder), **written}
+
+
+def _report(experiment: Experiment, say: Say) -> str | None:
+    """Write the report into the output folder, or say what it needs."""
+    from morphml_core.report.page import HINT, available
+
+    if not available():
+        say(f"No report: {HINT}")
+        return None
+    try:
+        path = experiment.report(experiment.output / "report.html")
+    except MorphMLError as error:
+        click.echo(f"Warning: the report was not written: {error}", err=True)
+        return None
+    say(f"Report: {path}")
+    return str(path)
+
+
+@contextmanager
+def _quiet_stdout(quiet: bool) -> Iterator[None]:
+    """While `quiet`, whatever evaluations print goes to stderr, in worker processes too: stdout is for the JSON alone."""
+    if not quiet:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
