@@ -12,6 +12,13 @@ def vision() -> OperationSet:
     return component.create(component.config())
 
 
+def tabular() -> OperationSet:
+    """The built-in operation set `tabular`."""
+    from morphml_core.operations.tabular import component
+
+    return component.create(component.config())
+
+
 def operation_set(name: str) -> OperationSet:
     """The installed operation set of a name (`vision`, `tabular`, or another distribution's).
 
