@@ -11,16 +11,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 from morphml_core.errors import GraphError, SpaceError
 from morphml_core.graph.ir import Graph
 from morphml_core.space.decisions import DecisionSpace, Genotype
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from morphml_core.protocols import Space
 
 Metrics: TypeAlias = Mapping[str, float]
@@ -227,6 +231,16 @@ class Outcome:
     worker: str = ""
 
 
+class _Key(ISeedSequence):
+    """Gives Philox its key as it is.  `Philox(key=...)` would first draw entropy from the system, which takes longer than all the rest."""
+
+    def __init__(self, key: NDArray[np.uint64]) -> None:
+        self._key = key
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[np.uint64]:
+        return self._key
+
+
 class Problem:
     """A space, what is wanted of it, and the experiment's seed.
 
@@ -259,11 +273,13 @@ class Problem:
 
     def rng(self, number: int, stream: int = 0) -> np.random.Generator:
         """A generator of its own for a trial number (and a stream, where one trial needs several)."""
-        return np.random.Generator(np.random.Philox(key=[self.seed % 2**64, (stream << 48) + number]))
+        key = np.array((self.seed % 2**64, (stream << 48) + number), dtype=np.uint64)
+        return np.random.Generator(np.random.Philox(_Key(key)))  # type: ignore[arg-type]  # numpy takes any ISeedSequence
 
     def seed_of(self, number: int) -> int:
         """The seed of a trial's evaluation, below 2**31."""
-        return int(self.rng(number, stream=1).integers(2**31))
+        digest = blake2b(f"{self.seed} {number}".encode(), digest_size=4).digest()
+        return int.from_bytes(digest, "big") >> 1
 
     def known(self, genotype: Genotype) -> Metrics:
         """The metrics of a genotype that need no evaluation.  Raises `ShapeError` where no network can be built."""
@@ -303,7 +319,8 @@ class Problem:
     def violation(self, trial: Trial) -> float:
         """The sum of the constraint violations, each relative to its bound; 0.0 where all hold or are unknown."""
         return sum(
-            (constraint.violation(trial.metrics) or 0.0) / max(abs(constraint.bound), 1e-12) for constraint in self.constraints
+            (constraint.violation(trial.metrics) or 0.0) / max(abs(constraint.bound), 1e-12)
+            for constraint in self.constraints
         )
 
     def rank_key(self, trial: Trial) -> tuple[float, ...]:
