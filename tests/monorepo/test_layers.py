@@ -18,8 +18,8 @@ LAYERS = {
     "experiment": 8,
     "testing": 9,
     "config": 9,
-    "session": 10,
-    "report": 11,
+    "report": 10,
+    "session": 11,
     "cli": 12,
 }
 # What only values need: an event is stored by `storage` and described by `protocols`.
