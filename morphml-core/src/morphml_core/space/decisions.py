@@ -243,18 +243,14 @@ class DecisionSpace:
     def crossover(self, first: Genotype, second: Genotype, rng: Generator) -> Genotype:
         """Uniform crossover: each decision from either parent (from the one that has it, where just one has).
 
-        A decision that neither has is drawn at random; that cannot happen unless the child mixes a parent
-        decision's value with a `when` that both missed.
+        A decision that is active in the child is active in the parent that its condition came from, so there always is one.
         """
         coins = (rng.random(len(self)) < 0.5).tolist()
-        fresh = self._fresh(rng)
 
         def pick(index: int) -> Slot:
             one, two = (first, second) if coins[index] else (second, first)
             held = one.slots[index]
-            if held is None:
-                held = two.slots[index]
-            return fresh(index) if held is None else held
+            return two.slots[index] if held is None else held
 
         return self._fill(pick)
 
