@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morphml_core.problem import Objective, Problem, Trial
-from morphml_core.report.material import measured
+from morphml_core.report.material import compared
 from morphml_core.space.domains import Choice
 
 Floats = NDArray[np.float64]
@@ -36,7 +36,7 @@ class Importance:
 
 
 def importance(problem: Problem, trials: Sequence[Trial], objective: Objective) -> Importance | None:
-    """The importance of each decision that varies; None with fewer than ten measured trials, or where nothing varies."""
+    """The importance of each decision that varies; None with fewer than ten finished trials, or where nothing varies."""
     rows = _distinct(trials, objective)
     target = np.array([trial.metrics[objective.name] for trial in rows])
     if len(rows) < _FEWEST or np.ptp(target) == 0:
@@ -51,8 +51,8 @@ def importance(problem: Problem, trials: Sequence[Trial], objective: Objective) 
 
 
 def _distinct(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
-    """Measured trials, each candidate once, evenly thinned to a number that is quick to learn from."""
-    rows = [t for t in trials if measured(t, objective.name) and t.duplicate_of is None and t.repeat_of is None]
+    """Finished trials, each candidate once, evenly thinned to a number that is quick to learn from."""
+    rows = compared(trials, objective.name)
     if len(rows) > _MOST:
         rows = [rows[int(index)] for index in np.linspace(0, len(rows) - 1, _MOST)]
     return rows

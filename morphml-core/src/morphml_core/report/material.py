@@ -50,6 +50,21 @@ def measured(trial: Trial, metric: str) -> bool:
     return good and math.isfinite(trial.metrics.get(metric, math.nan))
 
 
+def compared(trials: Sequence[Trial], metric: str) -> list[Trial]:
+    """The finished trials of the search that have the metric, each candidate once: what decisions are compared by.
+
+    Trials that were stopped early are left out: their metrics say as much of the stopper as of the candidate.
+    """
+    return [
+        trial
+        for trial in trials
+        if trial.state is TrialState.FINISHED
+        and measured(trial, metric)
+        and trial.duplicate_of is None
+        and trial.repeat_of is None
+    ]
+
+
 def kind(trial: Trial) -> str:
     """The trial's state as the page shows it: duplicates and repeats apart."""
     if trial.repeat_of is not None and trial.state is TrialState.FINISHED:

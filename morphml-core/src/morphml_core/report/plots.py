@@ -13,7 +13,7 @@ import numpy as np
 from morphml_core.problem import Objective, Trial, TrialState
 from morphml_core.report.format import number, value
 from morphml_core.report.importance import Importance
-from morphml_core.report.material import Material, best_so_far, kind, measured, thin
+from morphml_core.report.material import Material, best_so_far, compared, kind, measured, thin
 from morphml_core.space.domains import Choice, Domain, Real, Subset
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def parallel(material: Material, importance: Importance | None) -> tuple[Figure,
     from plotly.graph_objects import Figure
 
     main = material.main
-    shown = [t for t in material.trials if measured(t, main.name) and t.duplicate_of is None and t.repeat_of is None]
+    shown = compared(material.trials, main.name)
     paths = _axes(material, shown, importance)
     if len(shown) < 2 or not paths:
         return None
@@ -182,7 +182,7 @@ def _axes(material: Material, rows: Sequence[Trial], importance: Importance | No
     return [path for path in varying if path in chosen]
 
 
-def _short(path: str, length: int = 26) -> str:
+def _short(path: str, length: int = 30) -> str:
     return path if len(path) <= length else "…" + path[-length + 1 :]
 
 
