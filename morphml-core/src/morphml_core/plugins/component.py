@@ -85,12 +85,15 @@ class Part(Generic[T]):
         return self.component.create(self.config, *collaborators)
 
 
-def part(kind: str, default: str | None = None, **extra: Any) -> Any:
-    """A field, of type `Part[...]`, of a config class that names another component; `default` is a component's name."""
+def part(kind: str, default: str | None = None, *, optional: bool = False, **extra: Any) -> Any:
+    """A field, of type `Part[...]` or `tuple[Part[...], ...]`, of a config class that names other components.
+
+    `default` is a component's name; with `optional` the field is None where the configuration says nothing.
+    """
     metadata = {"morphml.kind": kind, "morphml.default": default}
-    if default is None:
-        return attrs.field(metadata=metadata, **extra)
-    return attrs.field(default=None, metadata=metadata, **extra)
+    if optional or default is not None:
+        return attrs.field(default=None, metadata=metadata, **extra)
+    return attrs.field(metadata=metadata, **extra)
 
 
 def space(config: type[C], create: Callable[[C], Space]) -> Component[Space]:

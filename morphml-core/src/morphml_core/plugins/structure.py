@@ -24,7 +24,7 @@ from morphml_core.errors import Complaint, MorphMLError
 from morphml_core.plugins.component import Part
 from morphml_core.plugins.refs import Place, place_of
 from morphml_core.plugins.units import Bytes, Seconds, seconds, size
-from morphml_core.plugins.words import dotted, nearest, shown
+from morphml_core.plugins.words import article, dotted, nearest, shown
 
 
 @attrs.frozen
@@ -130,7 +130,8 @@ class Structurer:
             if default is not None:
                 return self._read_part(kind, default, name, faults)
             if field.default is attrs.NOTHING:
-                faults.append(self.fault(f"needs the option '{name}' ({type_name(_annotation(cls, field))})"))
+                needed = article(kind) if kind else type_name(_annotation(cls, field))
+                faults.append(self.fault(f"needs the option '{name}' ({needed})"))
             return attrs.NOTHING
         if kind:
             return self._read_parts(kind, value[name], name, field, faults)
@@ -413,12 +414,11 @@ def type_name(type_: Any) -> str:
         return " or ".join(type_name(member) for member in get_args(type_) if member is not type(None))
     if _is_list(type_):
         inner = get_args(type_)[:1]
-        return f"a list of {type_name(inner[0])}" if inner and attrs.has(inner[0]) else "a list"
+        return "a list of mappings" if inner and attrs.has(inner[0]) else "a list"
     if _is_mapping(type_) or attrs.has(type_):
         return "a mapping"
     if type_ is Path:
         return "a path"
     if _is_callable(type_):
         return "a function, or its name"
-    part = get_args(type_) or str(type_)
-    return "a component" if "Part" in str(type_) or part == "Part" else "a value"
+    return "a value"
