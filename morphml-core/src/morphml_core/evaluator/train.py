@@ -150,7 +150,13 @@ class Train:
 
     def settings(self, candidate: Candidate) -> Config:
         """The options, with the candidate's hyperparameters in place of those of the same name."""
-        return _with(self._config, candidate.hyperparameters)
+        settings, shape = _with(self._config, candidate.hyperparameters), self.signature.shape
+        if settings.augmentation != "none" and len(shape) != 3:
+            raise EvaluationError(
+                "invalid",
+                f"augmentation: {settings.augmentation} needs images (channels, height, width), but a sample has the shape {shape}",
+            )
+        return settings
 
     def evaluate(self, task: Task, candidate: Candidate, workbench: Workbench) -> Evaluation:
         """Train, yielding a measurement after each epoch.  Raises `EvaluationError` for a loss that is not finite, and for
