@@ -64,8 +64,10 @@ def test_the_first_of_several_metadata_folders_counts(site, tmp_path):
     assert [entry.target for entry in catalogue.find("optimizer", "climb")] == ["climb:component"]
     assert catalogue.find("optimizer", "gone") == []
     assert catalogue.notes == (
-        "my-climb is installed more than once: 2.0 is used, 1.0 is hidden behind it; "
-        "uninstall it until none is left, then install it again",
+        (
+            "my-climb is installed more than once: 2.0 is used, 1.0 is hidden behind it; "
+            "uninstall it until none is left, then install it again"
+        ),
     )
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF009
 import importlib.metadata
 
 import attrs
@@ -70,8 +71,10 @@ def test_a_name_twice_in_one_distribution(site):
         (
             "optimizer",
             "local_search",
-            "there is no optimizer 'local_search' here: it is part of morphml-optimizers, which is not installed; "
-            "pip install morphml-optimizers",
+            (
+                "there is no optimizer 'local_search' here: it is part of morphml-optimizers, which is not installed; "
+                "pip install morphml-optimizers"
+            ),
         ),
         (
             "optimizer",
@@ -143,8 +146,10 @@ BROKEN = "optimizer 'bad' (bad:component of my-bad 1.0) "
         ),
         (
             "from morphml_core.plugins.component import Component\ncomponent = Component('stopper', dict, dict)",
-            "is a component of kind 'stopper', where an optimizer is needed; "
-            "make it with the helper 'optimizer' of morphml_core.plugins.component",
+            (
+                "is a component of kind 'stopper', where an optimizer is needed; "
+                "make it with the helper 'optimizer' of morphml_core.plugins.component"
+            ),
         ),
     ],
 )

@@ -117,8 +117,10 @@ def test_a_changed_file_is_read_again(loader, tmp_path):
             "space",
             "mine.py:component",
             {},
-            "'mine.py:component' is a component of kind 'optimizer', where a space is needed; "
-            "make it with the helper 'space' of morphml_core.plugins.component",
+            (
+                "'mine.py:component' is a component of kind 'optimizer', where a space is needed; "
+                "make it with the helper 'space' of morphml_core.plugins.component"
+            ),
         ),
         ("space", "mine.py", {}, "'mine.py' names no Python object; write module:name or file.py:name"),
     ],

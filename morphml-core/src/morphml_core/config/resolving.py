@@ -56,8 +56,8 @@ def resolve(configuration: Configuration, loader: Loader | None = None) -> Resol
             hooks.append(part)
         else:
             parts[section] = part
-    if "space" in parts:
-        complaints.extend(space_complaints(configuration.space, parts["space"]))
+        if section == "space":
+            complaints.extend(space_complaints(ref, part))
     if complaints:
         raise ConfigurationError(complaints)
     return Resolved(configuration, **parts, hooks=tuple(hooks))

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import collections.abc
 import enum
+import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -119,7 +120,7 @@ class Structurer:
         try:
             return cls(**known)
         except EXPECTED as error:
-            raise Misfit(self._refusal(error)) from None
+            raise Misfit(self._refusal(error, fields)) from None
 
     def _field(self, cls: type[Any], field: attrs.Attribute[Any], value: Mapping[str, Any], faults: list[Fault]) -> Any:
         """The value of a field, NOTHING where its default serves or after adding faults."""
@@ -156,15 +157,19 @@ class Structurer:
             return self._refusal(error)
         return []
 
-    def _refusal(self, error: Exception) -> list[Fault]:
-        """The faults in the message of an exception; its lines may begin with a path below the current value."""
+    def _refusal(self, error: Exception, fields: Iterable[str] = ()) -> list[Fault]:
+        """The faults in the message of an exception, one a line.  A line may begin with the option it is about, in quotes."""
         message = str(error.args[0]) if error.args and not isinstance(error, MorphMLError) else str(error)
-        faults = []
-        for line in message.splitlines() or [type(error).__name__]:
-            name = self._path[-1] if self._path else ""
-            rest = line.removeprefix(f"'{name}' ")
-            faults.append(self.fault(rest if rest != line and name else f"does not fit: {line}"))
-        return faults
+        return [self._line(line, fields) for line in message.splitlines() or [type(error).__name__]]
+
+    def _line(self, line: str, fields: Iterable[str]) -> Fault:
+        found = re.match(r"'(\w+)' (.*)", line)
+        if found and self._path and found[1] == self._path[-1]:
+            return self.fault(found[2])
+        if found and found[1] in fields:
+            with self.inside(found[1]):
+                return self.fault(found[2])
+        return self.fault(f"does not fit: {line}")
 
     def _read_parts(self, kind: str, value: Any, name: str, field: attrs.Attribute[Any], faults: list[Fault]) -> Any:
         annotation = str(field.type)

@@ -1,0 +1,113 @@
+import pytest
+
+from morphml_core.config import from_mapping, read_configuration, resolve
+from morphml_core.errors import ConfigurationError
+
+MINE = """\
+class Space:
+    decisions = ()
+    operations = None
+    def express(self, genotype):
+        return None
+
+def space():
+    return Space()
+
+def broken():
+    raise RuntimeError("no luck")
+
+def accuracy(candidate):
+    return 1.0
+"""
+
+GOOD = """\
+experiment: a
+objectives: accuracy
+space:
+  name: parameters
+  decisions:
+    x: {real: [0, 1]}
+evaluator: {name: function, function: "mine.py:accuracy"}
+storage: memory
+hooks: []
+stop: {trials: 5}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+
+    def write(text):
+        path = tmp_path / "a.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_every_section_becomes_a_part(write):
+    found = resolve(read_configuration(write(GOOD)))
+    assert [(section, part.ref.name) for section, part in found.parts()] == [
+        ("space", "parameters"), ("evaluator", "function"), ("optimizer", "random"), ("executor", "inline"), ("storage", "memory"),
+        ("artifacts", "local"),
+    ]  # fmt: skip
+    assert found.evaluator.config.function(None) == 1.0
+    assert (found.stopper, found.cache, found.hooks) == (None, None, ())
+
+
+def test_an_object_of_mine(write):
+    text = GOOD.replace("name: parameters", "python: mine.py:space").replace(
+        "  decisions:\n    x: {real: [0, 1]}\n", ""
+    )
+    assert type(resolve(read_configuration(write(text))).space.create()).__name__ == "Space"
+
+
+def test_everything_that_is_wrong_in_every_section(write):
+    path = write("""\
+experiment: a
+objectives: accuracy
+space:
+  name: parameters
+  decisions:
+    x: {real: [1, 0]}
+    y: {choice: []}
+evaluator:
+  name: function
+  function: mine.py:absent
+optimizer: randm
+executor: {name: inline, workers: 2}
+storage: memory
+cache: {name: memory, sise: 2}
+hooks: [progres]
+stop: {trials: 5}
+""")
+    with pytest.raises(ConfigurationError) as found:
+        resolve(read_configuration(path))
+    assert [str(complaint).removeprefix(f"{path}:") for complaint in found.value.complaints] == [
+        "6: space 'parameters': decisions.x: a real needs low <= high, but got 1.0 and 0.0",
+        "7: space 'parameters': decisions.y: a choice has no values; give it at least one",
+        (
+            f"10: evaluator 'function': 'function' does not fit: '{path.parent}/mine.py:absent' cannot be imported: "
+            f"{path.parent}/mine.py has no 'absent'; there are Space, accuracy, broken, space"
+        ),
+        "11: there is no optimizer 'randm'; did you mean 'random'?",
+        "12: executor 'inline' has no option 'workers'; it takes none",
+        "14: cache 'memory' has no option 'sise'; did you mean 'size'?",
+        "15: there is no hook 'progres'; did you mean 'progress'?",
+    ]
+
+
+def test_a_space_of_mine_that_raises():
+    def broken():
+        raise RuntimeError("no luck")
+
+    mapping = {
+        "experiment": "a",
+        "objectives": "b",
+        "evaluator": {"name": "function", "function": len},
+        "stop": {"trials": 1},
+    }
+    with pytest.raises(ConfigurationError) as found:
+        resolve(from_mapping(mapping | {"space": broken, "storage": "memory", "hooks": []}))
+    assert str(found.value) == "space: space given as an object cannot be built: RuntimeError: no luck"
