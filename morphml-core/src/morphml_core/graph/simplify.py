@@ -96,9 +96,16 @@ class _Work:
             return sources[0]
         zero = bool(operation and (op == "zero" or (sources and all(zeros) and operation.keeps_zero(params))))
         if zero and operation and self.forms and sources:
-            operation, op, sources, params = self._plainest(operation, op, sources, params)
-            if op == "":
-                return sources[0]
+            plainest = self._plainest(operation, op, sources, params)
+            if plainest is not None and not operation.pure:
+                self._append(
+                    origin, operation, op, sources, params, zero
+                )  # Dead from now on, but its weights are counted.
+            if isinstance(plainest, int):
+                return plainest
+            if plainest is not None:
+                operation, sources, params = plainest
+                op = operation.name
         key = self._key(operation, op, sources, params)
         if key in self.copies:
             return self.copies[key]
@@ -120,17 +127,17 @@ class _Work:
 
     def _plainest(
         self, operation: Operation, op: str, sources: tuple[int, ...], params: Params
-    ) -> tuple[Operation, str, tuple[int, ...], Params]:
-        """What to place instead of a node that is always zero; without a name: nothing, as its source is that zero."""
+    ) -> int | tuple[Operation, tuple[int, ...], Params] | None:
+        """What a node that is always zero may be instead: an earlier node, another operation, or None for neither."""
         assert self.forms is not None
         found = self.forms.earliest(self.forms.of(operation, op, sources, params), sources)
         if found is not None:
             zero = self.operations["zero"]
-            return zero, "" if self.zero[found] else "zero", (found,), dict(zero.defaults)
+            return found if self.zero[found] else (zero, (found,), dict(zero.defaults))
         if op == "zero":
             same = self.forms.earliest(self.forms[sources[0]], sources)
-            return operation, op, sources if same is None else (same,), params
-        return operation, op, sources, params
+            return None if same is None else (operation, (same,), params)
+        return None
 
     @staticmethod
     def _key(operation: Operation | None, op: str, sources: tuple[int, ...], params: Params) -> Any:
