@@ -34,7 +34,6 @@ def _imports(node: ast.AST, at_load: bool) -> Iterator[Import]:
         if isinstance(child, ast.Import):
             yield from (Import(alias.name, at_load) for alias in child.names)
         elif isinstance(child, ast.ImportFrom) and child.module:
-            yield Import(child.module, at_load)
             yield from (Import(f"{child.module}.{alias.name}", at_load) for alias in child.names)
         elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             yield from _imports(child, False)

@@ -104,6 +104,11 @@ class Experiment:
         )
 
     @property
+    def workload(self) -> Work:
+        """What an executor runs."""
+        return Work(self.space, self.evaluator, self.artifacts, _specification(self.resolved))
+
+    @property
     def settings(self) -> Settings:
         """What the loop is told beside the problem."""
         held, limits, finals = self.configuration, self.configuration.trial, self.configuration.finalists
@@ -146,7 +151,7 @@ class Experiment:
     def _make_loop(self, listener: Listener) -> Loop:
         resolved, problem = self.resolved, self.problem
         stopper, cache = resolved.stopper, resolved.cache
-        executor = _built(resolved.executor, Work(self.space, self.evaluator, self.artifacts, _specification(resolved)))
+        executor = _built(resolved.executor, self.workload)
         if self.configuration.reproducible is None:
             problem.parallelism = executor.slots
         return Loop(
@@ -413,7 +418,7 @@ def _built(part: Part[Any], *collaborators: Any) -> Any:
     except ConfigurationError as error:
         placed = [c if c.where else Complaint(part.ref.where, c.message) for c in error.complaints]
         raise ConfigurationError(placed) from error.__cause__
-    except (StorageError, ConfigurationError):
+    except StorageError:
         raise
     except MorphMLError as error:
         raise _complaint(part, f"{_owner(part)}: {error}") from error
