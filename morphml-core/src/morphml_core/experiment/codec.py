@@ -80,7 +80,7 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{_shown(value)} is a {type(value).__name__}, which is no JSON value")
+    raise TypeError(f"{_shown(value)} (a {type(value).__name__}) is no JSON value")
 
 
 _ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False, default=_plain).encode

@@ -13,6 +13,9 @@ import attrs
 from morphml_core.problem import Budget, Cause, Metrics
 from morphml_core.space.decisions import Genotype
 
+FULL = Budget()
+"""All that the evaluator uses by itself."""
+
 
 @attrs.frozen
 class Started:
@@ -51,7 +54,7 @@ class Proposed:
     genotype: Genotype
     fingerprint: str
     time: float
-    budget: Budget = Budget()
+    budget: Budget = FULL
     continues: int | None = None
     duplicate_of: int | None = None
     repeat_of: int | None = None

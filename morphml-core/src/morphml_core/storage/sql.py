@@ -18,7 +18,19 @@ from functools import cache
 from typing import Any, Literal
 
 import attrs
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, inspect, make_url, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    bindparam,
+    case,
+    delete,
+    insert,
+    inspect,
+    literal_column,
+    make_url,
+    select,
+    update,
+)  # fmt: skip
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from morphml_core.errors import ConflictError, StorageError
@@ -138,6 +150,8 @@ class SqlStorage:
         statements += [(sql.forget_metrics, changes.forgotten), (sql.add_metric, changes.metrics())]
         if changes.status:
             statements.append((sql.change_status(tuple(changes.status)), [{**changes.status, "of_id": self._id}]))
+        if changes.closes:
+            statements.append((sql.close, [{"of_id": self._id}]))
         for statement, rows in statements:
             if rows:
                 cursor.executemany(statement, rows)
@@ -243,6 +257,11 @@ class _Statements:
         self.advance = self._compile(
             update(EXPERIMENTS).where(this & (EXPERIMENTS.c.events == bindparam("expected"))).values(more)
         )
+        status = case(
+            (EXPERIMENTS.c.reason != literal_column("''"), literal_column("'ended'")),
+            else_=literal_column("'interrupted'"),
+        )
+        self.close = self._compile(update(EXPERIMENTS).where(this).values(status=status))
         self.end = self._compile(select(EXPERIMENTS.c.events).where(this))
         of_trial = (METRICS.c.experiment == bindparam("of_experiment")) & (METRICS.c.trial == bindparam("of_trial"))
         self.forget_metrics = self._compile(

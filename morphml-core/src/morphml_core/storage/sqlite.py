@@ -22,7 +22,9 @@ class Sqlite:
 
     def __init__(self, url: URL, synchronous: str, patience: float) -> None:
         if not url.database or url.database == ":memory:":
-            raise StorageError(f"'{url}' names no file; write sqlite:///FILE.db, or use the storage 'memory'")
+            raise StorageError(
+                f"'sqlite:///{url.database or ''}' names no file; write sqlite:///FILE.db, or use the storage 'memory'"
+            )
         self._url = url
         self._path = Path(url.database)
         self._synchronous = synchronous

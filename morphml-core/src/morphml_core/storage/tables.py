@@ -88,7 +88,8 @@ class Changes:
     """What one append writes: rows of events, changed trials, metrics, and the experiment's status.
 
     Changes of one trial are merged, so that an append takes few statements however many events it has.  `steps` holds the last step
-    of each running trial, over all appends: a step that comes again replaces what came from there on.
+    of each running trial, over all appends: a step that comes again replaces what came from there on.  `closes` says that the
+    experiment is closed, as ended or interrupted by what earlier appends have left.
     """
 
     def __init__(self, experiment: int, first: int, steps: dict[int, int]) -> None:
@@ -100,6 +101,7 @@ class Changes:
         self.changed: dict[int, Row] = {}
         self.forgotten: list[Row] = []
         self.status: Row = {}
+        self.closes = False
         self._metrics: dict[int, dict[int, Mapping[str, float]]] = {}
 
     def add(self, event: Event) -> None:
@@ -140,17 +142,20 @@ class Changes:
     # one function an event -----------------------------------------------------------------------------
 
     def _started(self, event: events.Started) -> None:
-        self.status.update(started=event.time, updated=event.time)
+        self.status.update(status="interrupted", started=event.time, updated=event.time)
 
     def _opened(self, event: events.Opened) -> None:
         self.status.update(status="running", reason="", updated=event.time)
+        self.closes = False
 
     def _ended(self, event: events.Ended) -> None:
         self.status.update(status="ended", reason=_clean(event.reason), updated=event.time)
 
     def _closed(self, event: events.Closed) -> None:
         self.status["updated"] = event.time
-        if self.status.get("status") != "ended":
+        if "status" not in self.status:
+            self.closes = True
+        elif self.status["status"] != "ended":
             self.status["status"] = "interrupted"
 
     def _proposed(self, event: events.Proposed) -> None:
