@@ -68,8 +68,8 @@ def test_every_complaint(run):
     assert (found.exit_code, found.stdout) == (2, "")
     assert found.stderr.splitlines() == [
         "Error: a.yaml:4: space 'parameters': decisions.x: a real needs low <= high, but got 2.0 and 1.0",
-        "Error: a.yaml:9: there is no optimizer 'randm'; did you mean 'random'?",
         "Error: a.yaml:6: there is no storage 'memry'; did you mean 'memory'?",
+        "Error: a.yaml:9: there is no optimizer 'randm'; did you mean 'random'?",
     ]
 
 
@@ -78,7 +78,7 @@ def test_every_complaint_as_json(run):
     assert found.exit_code == 2
     held = json.loads(found.stdout)
     assert held["valid"] is False
-    assert held["complaints"][1] == {
+    assert held["complaints"][2] == {
         "where": "a.yaml:9",
         "message": "there is no optimizer 'randm'; did you mean 'random'?",
     }

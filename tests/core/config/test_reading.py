@@ -207,38 +207,38 @@ finalists: 5
 deduplicate: yes
 hooks: [progress, 5]
 """) == [
-        "a.yaml:5: there is no section 'spice'; did you mean 'space'?",
         (
             "a.yaml:1: 'my experiment' cannot be the name of an experiment: it begins with a letter or digit, "
             "has letters, digits, '.', '_' and '-', and at most 100 of them"
         ),
+        "a.yaml:1: the section 'space' is missing: what is searched, such as {name: cnn}",
+        "a.yaml:2: section 'seed' must be a whole number, but it is 1.5 (a number)",
         "a.yaml:3: the objective 'accuracy' is there twice; keep one of them",
         "a.yaml:3: objective 3 needs the option 'name' (a string)",
         "a.yaml:3: objective 4: 'goal' must be one of 'maximize', 'minimize', but it is 'lower' (a string)",
-        "a.yaml:6: section 'evaluator' needs 'name', the name of an evaluator (or 'python', an object of yours)",
-        "a.yaml:9: section 'stop' has no option 'trails'; did you mean 'trials'?",
-        "a.yaml:10: section 'stop': 'time' must be a duration (seconds, or text such as 30s, 10m, 2h), but it is 'soon' (a string)",
-        "a.yaml:7: section 'optimizer' has both 'name' and 'python'; keep one of them",
         "a.yaml:4: 'parameters 200000' is not a constraint; write METRIC <= NUMBER (or >=, <, >)",
         "a.yaml:4: constraint 2 must be a string, but it is 5 (a whole number)",
-        "a.yaml:2: section 'seed' must be a whole number, but it is 1.5 (a number)",
-        "a.yaml:15: section 'hooks' must be the name of a hook, or a mapping with 'name', but it is 5 (a whole number)",
+        "a.yaml:5: there is no section 'spice'; did you mean 'space'?",
+        "a.yaml:6: section 'evaluator' needs 'name', the name of an evaluator (or 'python', an object of yours)",
+        "a.yaml:7: section 'optimizer' has both 'name' and 'python'; keep one of them",
+        "a.yaml:9: section 'stop' has no option 'trails'; did you mean 'trials'?",
+        "a.yaml:10: section 'stop': 'time' must be a duration (seconds, or text such as 30s, 10m, 2h), but it is 'soon' (a string)",
         "a.yaml:11: section 'trial': 'timeout' must be > 0: 0.0",
         "a.yaml:11: section 'trial': 'cpus' must be a finite number: nan",
         "a.yaml:11: section 'trial': 'retries' must be >= 0: -1",
         "a.yaml:12: section 'reproducible': 'window' must be >= 1: 0",
         "a.yaml:13: section 'finalists' must be a mapping of options, but it is 5 (a whole number)",
         "a.yaml:14: section 'deduplicate' must be true or false, but it is 'yes' (a string)",
-        "a.yaml:1: the section 'space' is missing: what is searched, such as {name: cnn}",
+        "a.yaml:15: section 'hooks' must be the name of a hook, or a mapping with 'name', but it is 5 (a whole number)",
     ]
 
 
 def test_sections_that_are_missing(complaints):
     assert complaints("experiment: a\nspace:\n") == [
         "a.yaml:1: the section 'objectives' is missing: what is wanted, such as [accuracy]",
-        "a.yaml:2: the section 'space' is missing: what is searched, such as {name: cnn}",
         "a.yaml:1: the section 'evaluator' is missing: how a candidate is measured, such as {name: train, dataset: digits}",
         "a.yaml:1: the section 'stop' is missing: when the search ends, such as {trials: 100}",
+        "a.yaml:2: the section 'space' is missing: what is searched, such as {name: cnn}",
     ]
 
 

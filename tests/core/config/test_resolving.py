@@ -1,6 +1,6 @@
 import pytest
 
-from morphml_core.config import from_mapping, read_configuration, resolve
+from morphml_core.config import from_mapping, read_configuration, resolve, resolve_file, resolve_mapping
 from morphml_core.errors import ConfigurationError
 
 MINE = """\
@@ -111,3 +111,32 @@ def test_a_space_of_mine_that_raises():
     with pytest.raises(ConfigurationError) as found:
         resolve(from_mapping(mapping | {"space": broken, "storage": "memory", "hooks": []}))
     assert str(found.value) == "space: space given as an object cannot be built: RuntimeError: no luck"
+
+
+def test_both_stages_complain_together(write):
+    path = write(
+        GOOD.replace("hooks: []", "hooks: [progres, 5]")
+        .replace("storage: memory", "storige: memory")
+        .replace("real: [0, 1]", "real: [1, 0]")
+    )
+    with pytest.raises(ConfigurationError) as found:
+        resolve_file(path, ["stop.trials=many"])
+    assert [str(complaint).removeprefix(f"{path}:") for complaint in found.value.complaints] == [
+        "6: space 'parameters': decisions.x: a real needs low <= high, but got 1.0 and 0.0",
+        "8: there is no section 'storige'; did you mean 'storage'?",
+        "9: section 'hooks' must be the name of a hook, or a mapping with 'name', but it is 5 (a whole number)",
+        "9: there is no hook 'progres'; did you mean 'progress'?",
+        "--set stop.trials=many: section 'stop': 'trials' must be a whole number, but it is 'many' (a string)",
+    ]
+
+
+def test_a_mapping_in_one_go(write):
+    path = write(GOOD)
+    mapping = read_configuration(path).to_json()
+    assert resolve_mapping(mapping, folder=path.parent).configuration.to_json() == mapping
+    with pytest.raises(ConfigurationError) as found:
+        resolve_mapping(mapping | {"seed": "x", "optimizer": "randm"}, folder=path.parent)
+    assert str(found.value).splitlines() == [
+        "seed: section 'seed' must be a whole number, but it is 'x' (a string)",
+        "optimizer: there is no optimizer 'randm'; did you mean 'random'?",
+    ]

@@ -78,3 +78,18 @@ def test_what_listeners_get_to_know():
     assert found.context() == Context(
         "a", (Objective("accuracy"),), (Constraint("parameters", "<=", 5.0),), None, None, 60.0, 0.9, found.output, found.to_json()
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("bound", ["1234567", "1e300", "0.1", "-3.25", "inf", "123456789012345678"])
+def test_bounds_are_kept_to_the_last_digit(bound):
+    found = from_mapping(BASE | {"constraints": [f"parameters <= {bound}"]})
+    again = from_mapping(json.loads(json.dumps(found.to_json())))
+    assert again.constraints == found.constraints == (Constraint("parameters", "<=", float(bound)),)
+    assert again.to_json() == found.to_json()
+
+
+def test_a_bound_that_changed_a_little():
+    text = difference(
+        trajectory(constraints=["parameters <= 1234567"]), trajectory(constraints=["parameters <= 1234568"])
+    )
+    assert text == "'constraints[0]' was 'parameters <= 1234567' and is now 'parameters <= 1234568'"

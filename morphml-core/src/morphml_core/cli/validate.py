@@ -41,10 +41,10 @@ def command(config: str, overrides: Sequence[str], as_json: bool) -> None:
 
 
 def _resolved(config: str, overrides: Sequence[str]) -> Resolved:
-    from morphml_core.config import read_configuration, resolve
+    from morphml_core.config import resolve_file
     from morphml_core.session import check
 
-    resolved = resolve(read_configuration(config, overrides))
+    resolved = resolve_file(config, overrides)
     check(resolved)
     return resolved
 

@@ -104,7 +104,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, ComponentRef):
         name = {} if value.name == PYTHON else {"name": value.name}
         return name | {str(key): plain(option) for key, option in value.options.items()}
-    if isinstance(value, Constraint | Path):
+    if isinstance(value, Constraint):
+        return f"{value.metric} {value.comparison} {_exact(value.bound)}"
+    if isinstance(value, Path):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
@@ -121,6 +123,11 @@ def plain(value: Any) -> Any:
         if isinstance(value, Objective | Stop | Limits | Reproducible | Finalists)
         else described(value)
     )
+
+
+def _exact(bound: float) -> str:
+    """A bound that reads back as it was; messages may round, the record must not."""
+    return str(int(bound)) if bound.is_integer() and abs(bound) < 2**53 else repr(bound)
 
 
 def plain_config(value: Any) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,20 @@ class Document:
 def fail(message: str, where: str) -> ConfigurationError:
     """The error of one complaint."""
     return ConfigurationError([Complaint(where, message)])
+
+
+def in_order(complaints: Iterable[Complaint]) -> list[Complaint]:
+    """Complaints by the line they stand in; those without a line (--set, Python) come last, as they came."""
+
+    def line(complaint: Complaint) -> float:
+        digits = complaint.where.rpartition(":")[2]
+        return (
+            int(digits)
+            if digits.isascii() and digits.isdigit() and not complaint.where.startswith("--set ")
+            else math.inf
+        )
+
+    return sorted(complaints, key=line)
 
 
 def located(name: str, line: int) -> str:

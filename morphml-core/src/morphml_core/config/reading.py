@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
 from morphml_core.config.configuration import Configuration
-from morphml_core.config.document import Document, fail, override, plain_document, read_document
+from morphml_core.config.document import Document, fail, in_order, override, plain_document, read_document
 from morphml_core.config.sections import Finalists, Limits, Reproducible, Stop
 from morphml_core.errors import Complaint, ConfigurationError
 from morphml_core.plugins.component import HOOK, ComponentRef
@@ -19,7 +19,17 @@ from morphml_core.plugins.structure import Misfit, Structurer
 from morphml_core.plugins.words import shown, suggestion
 from morphml_core.problem import Constraint, Objective
 
-T = TypeVar("T")
+
+class UnreadableError(ConfigurationError):
+    """Stage one failed.  `refs` are the references that could be read all the same, with their sections; `folder` as there."""
+
+    def __init__(
+        self, complaints: Iterable[Complaint], refs: Iterable[tuple[str, ComponentRef]] = (), folder: Path | None = None
+    ) -> None:
+        super().__init__(in_order(complaints))
+        self.refs = tuple(refs)
+        self.folder = folder
+
 
 SECTIONS = tuple(f.name for f in attrs.fields(Configuration) if f.name not in ("folder", "source"))
 """The sections, by name."""
@@ -79,7 +89,7 @@ class _Reader:
         if not isinstance(self._data, Mapping):
             found = "it is empty" if self._data is None else f"it is {shown(self._data)}"
             self._complain((), f"a configuration is a mapping with the sections {', '.join(_REQUIRED)}, but {found}")
-            raise ConfigurationError(self._complaints)
+            raise UnreadableError(self._complaints)
         for key in self._data:
             if key not in SECTIONS:
                 self._complain((key,), f"there is no section '{key}'; {suggestion(str(key), SECTIONS)}")
@@ -89,7 +99,7 @@ class _Reader:
             self._fill(values, source)
             self._check(values)
         if self._complaints:
-            raise ConfigurationError(self._complaints)
+            raise UnreadableError(self._complaints, _refs(values), folder)
         return Configuration(**values, folder=folder, source=source)
 
     def _missing(self) -> None:
@@ -209,6 +219,11 @@ class _Reader:
                     f"section 'stop': '{name}' is {limit}, but the finalists alone take {taken} ({finalists.top} times "
                     f"{finalists.repeats}); set it to {taken + 1} at least, or lower finalists.top or finalists.repeats",
                 )
+
+
+def _refs(values: Mapping[str, Any]) -> list[tuple[str, ComponentRef]]:
+    found = [(section, value) for section, value in values.items() if isinstance(value, ComponentRef)]
+    return found + [(f"hooks[{index}]", ref) for index, ref in enumerate(values.get("hooks") or ())]
 
 
 def _typed(type_: Any) -> Callable[[_Reader, str, Any], Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
 
 from morphml_core.config.configuration import Configuration
+from morphml_core.config.document import in_order
+from morphml_core.config.reading import UnreadableError, from_mapping, read_configuration
 from morphml_core.errors import Complaint, ConfigurationError, MorphMLError
 from morphml_core.plugins.component import ComponentRef, Part
 from morphml_core.plugins.loader import Loader, owner_of
@@ -44,23 +47,53 @@ def resolve(configuration: Configuration, loader: Loader | None = None) -> Resol
 
     Raises `ConfigurationError` with every complaint of every section.
     """
-    loader = Loader(folder=configuration.folder) if loader is None else loader
     complaints: list[Complaint] = []
-    parts: dict[str, Any] = {}
-    hooks: list[Part[Any]] = []
-    for section, ref in configuration.refs():
-        part = loader.collect(ref, complaints)
-        if part is None:
-            continue
-        if section.startswith("hooks"):
-            hooks.append(part)
-        else:
-            parts[section] = part
-        if section == "space":
-            complaints.extend(space_complaints(ref, part))
+    parts = _collect(configuration.refs(), loader or Loader(folder=configuration.folder), complaints)
     if complaints:
-        raise ConfigurationError(complaints)
-    return Resolved(configuration, **parts, hooks=tuple(hooks))
+        raise ConfigurationError(in_order(complaints))
+    hooks = tuple(part for section, part in parts.items() if section.startswith("hooks"))
+    named = {section: part for section, part in parts.items() if not section.startswith("hooks")}
+    return Resolved(configuration, **named, hooks=hooks)
+
+
+def resolve_file(path: str | Path, overrides: Sequence[str] = (), loader: Loader | None = None) -> Resolved:
+    """Both stages for a file.
+
+    Raises `ConfigurationError` with every complaint of both: where a section cannot be read, the components of the others are
+    loaded nevertheless.
+    """
+    return _both(lambda: read_configuration(path, overrides), loader)
+
+
+def resolve_mapping(
+    mapping: Mapping[str, Any], overrides: Sequence[str] = (), folder: Path | None = None, loader: Loader | None = None
+) -> Resolved:
+    """Both stages for a Python mapping.  Raises `ConfigurationError` with every complaint of both."""
+    return _both(lambda: from_mapping(mapping, overrides, folder), loader)
+
+
+def _both(read: Callable[[], Configuration], loader: Loader | None) -> Resolved:
+    try:
+        configuration = read()
+    except UnreadableError as error:
+        complaints = list(error.complaints)
+        _collect(error.refs, loader or Loader(folder=error.folder), complaints)
+        raise ConfigurationError(in_order(complaints)) from None
+    return resolve(configuration, loader)
+
+
+def _collect(
+    refs: Iterable[tuple[str, ComponentRef]], loader: Loader, complaints: list[Complaint]
+) -> dict[str, Part[Any]]:
+    """The parts of references by section; what cannot be loaded adds its complaints."""
+    parts: dict[str, Part[Any]] = {}
+    for section, ref in refs:
+        part = loader.collect(ref, complaints)
+        if part is not None:
+            parts[section] = part
+            if section == "space":
+                complaints.extend(space_complaints(ref, part))
+    return parts
 
 
 def space_complaints(ref: ComponentRef, part: Part[Any]) -> list[Complaint]:
