@@ -37,10 +37,14 @@ def test_no_exception_is_swallowed_whole(modules):
 
 def test_no_global_random_state(modules):
     pattern = re.compile(
-        r"\bnp\.random\.(seed|rand|randn|randint|choice|shuffle|permutation)\(|\brandom\.seed\(|torch\.manual_seed\("
+        r"\bnp\.random\.(seed|rand|randn|randint|choice|shuffle|permutation)\(|\brandom\.seed\(|(?<!Generator\(\)\.)\bmanual_seed\("
     )
-    found = []
-    for module in modules:
-        text = module.path.read_text(encoding="utf-8")
-        found += [f"{module.name}: {hit.group(0)}" for hit in pattern.finditer(text)]
+    # The suites disturb the global state to see whether it matters; torch's is forked first, as initial weights know no other.
+    allowed = {"morphml_core.testing", "morphml_core.torch.isolation", "morphml_core.torch.build"}
+    found = [
+        f"{module.name}: {hit.group(0)}"
+        for module in modules
+        if not any(module.name.startswith(name) for name in allowed)
+        for hit in pattern.finditer(module.path.read_text(encoding="utf-8"))
+    ]
     assert found == []
