@@ -80,7 +80,7 @@ def _serve(connection: Connection, workload: Workload) -> None:
         if isinstance(message, Leave):
             return
         if isinstance(message, Task):
-            with guard.limit(message.resources.memory, bursts=message.resources.gpus == 0):
+            with guard.limit(message.resources.memory):
                 outcome = _run(connection, workload, message)
             connection.send(outcome)
 

@@ -20,7 +20,8 @@ class MemoryGuard:
     """Holds the process to a number of bytes of resident memory while a task runs.
 
     Two means: a thread looks at the resident memory and ends the process when it is past the limit (`EXIT_MEMORY`); and, on Linux,
-    a soft RLIMIT_DATA lets one large allocation fail (`MemoryError`) before it could fill the machine between two looks.
+    a soft RLIMIT_DATA lets one large allocation fail (`MemoryError`) before it could fill the machine between two looks.  Not where
+    a GPU can be seen: its driver may reserve memory far beyond what it uses.
     """
 
     def __init__(self) -> None:
@@ -30,17 +31,14 @@ class MemoryGuard:
         self._watcher: threading.Thread | None = None
 
     @contextlib.contextmanager
-    def limit(self, size: int | None, *, bursts: bool) -> Iterator[None]:
-        """Limit to `size` bytes (None: no limit); with `bursts` large allocations, too.
-
-        Without for work on a GPU: its driver reserves address space far beyond what it uses.
-        """
+    def limit(self, size: int | None) -> Iterator[None]:
+        """Limit to `size` bytes while in this context (None: no limit)."""
         if size is None:
             yield
             return
         self._limit = size
         self._watch()
-        with self._burst_limit(size) if bursts else contextlib.nullcontext():
+        with self._burst_limit(size):
             try:
                 yield
             finally:
@@ -63,7 +61,7 @@ class MemoryGuard:
 
     @contextlib.contextmanager
     def _burst_limit(self, size: int) -> Iterator[None]:
-        if sys.platform != "linux":
+        if sys.platform != "linux" or _sees_gpu():
             yield
             return
         import resource
@@ -77,3 +75,7 @@ class MemoryGuard:
             yield
         finally:
             resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _sees_gpu() -> bool:
+    return os.path.exists("/dev/nvidiactl") and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
