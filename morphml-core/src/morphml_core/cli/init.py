@@ -32,7 +32,8 @@ $space
 evaluator:
   name: train
   dataset: digits
-  epochs: 3
+  epochs: 8
+  batch_size: 32
 
 # How candidates are proposed: `morphml plugins optimizer` lists what is installed.
 optimizer: random

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from morphml_core.cli.tally import Tally, sparkline, speed
 from morphml_core.problem import Trial, TrialState
-from morphml_core.report.format import duration, metrics, number
+from morphml_core.report.format import duration, first_line, metrics, number
 
 _STYLES = {
     TrialState.FINISHED: "green", TrialState.FAILED: "red", TrialState.STOPPED: "yellow", TrialState.RUNNING: "cyan", TrialState.PENDING: "dim",
@@ -98,8 +98,7 @@ class LiveView:
 
     def _trial(self, trial: Trial) -> Text:
         text = Text(f"{trial.number:>5} ").append(f"{trial.state.value:<9}", style=_STYLES[trial.state])
-        lines = trial.message.strip().splitlines()
-        said = metrics(self._tally.shown(trial)) or (lines[-1] if lines else "")
+        said = metrics(self._tally.shown(trial)) or first_line(trial.message)
         return text.append(f" {said}").append(f"   {duration(trial.duration)}" if trial.duration else "", style="dim")
 
 

@@ -20,7 +20,7 @@ from morphml_core.plugins.component import hook
 from morphml_core.plugins.hooks import Context
 from morphml_core.plugins.hookspecs import hookimpl
 from morphml_core.problem import Trial
-from morphml_core.report.format import metrics, number
+from morphml_core.report.format import counted, metrics
 
 if TYPE_CHECKING:
     from morphml_core.cli.live import LiveView
@@ -77,7 +77,7 @@ class Progress:
             return
         past = len(state.over)
         self._write(
-            f"{self._context.experiment}: " + (f"going on after {number(past)} trials" if past else "searching")
+            f"{self._context.experiment}: " + (f"going on after {counted(past, 'trial')}" if past else "searching")
         )
 
     def _live(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from morphml_core.plugins.hooks import Context
 from morphml_core.problem import Trial, TrialState
-from morphml_core.report.format import duration, metrics, number
+from morphml_core.report.format import counted, duration, first_line, metrics, number
 
 if TYPE_CHECKING:
     from morphml_core.experiment.state import State
@@ -72,8 +72,7 @@ class Tally:
     def _failed(self, trial: Trial) -> None:
         cause = trial.cause.value if trial.cause else "unknown"
         self.causes[cause] += 1
-        lines = trial.message.strip().splitlines()
-        self.messages[cause] = lines[-1] if lines else ""
+        self.messages[cause] = first_line(trial.message)
 
     # what it says --------------------------------------------------------------------------------------
 
@@ -131,8 +130,9 @@ class Tally:
 
     def wanted(self) -> str:
         """How many trials are over, of how many: "42 of 100 trials"."""
-        of = f" of {number(self.context.trials)}" if self.context.trials else ""
-        return f"{number(self.done())}{of} trials"
+        if self.context.trials:
+            return f"{number(self.done())} of {counted(self.context.trials, 'trial')}"
+        return counted(self.done(), "trial")
 
     def line(self) -> str:
         """Everything in one line."""

@@ -23,6 +23,11 @@ def number(value: Any) -> str:
     return f"{value:.3g}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: 1 trial, 2 trials."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """A duration in its two largest units: 850 ms, 4.2 s, 3 min 12 s, 2 h 5 min."""
     if not math.isfinite(seconds):
@@ -55,3 +60,9 @@ def metrics(values: Mapping[str, float], first: tuple[str, ...] = ()) -> str:
     """Metrics in one line, those named in `first` leading: "accuracy 0.9713, parameters 12,345"."""
     names = [name for name in first if name in values] + [name for name in values if name not in first]
     return ", ".join(f"{name} {number(values[name])}" for name in names)
+
+
+def first_line(message: str) -> str:
+    """The first line of a message: what happened; where it happened follows on the others."""
+    lines = message.strip().splitlines()
+    return lines[0] if lines else ""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
-from morphml_core.errors import MorphMLError
 from morphml_core.experiment.ranking import Finalist
 from morphml_core.graph.operations import Signature
 from morphml_core.problem import Objective, Problem, Trial, TrialState
-
-if TYPE_CHECKING:
-    from morphml_core.session import Experiment
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -102,32 +98,3 @@ def thin(trials: Sequence[Trial], keep: frozenset[int], limit: int) -> list[Tria
     step = len(trials) / limit
     spread = {int(index * step) for index in range(limit)}
     return [trial for index, trial in enumerate(trials) if index in spread or trial.number in keep]
-
-
-def of(experiment: Experiment) -> Material:
-    """The material of an opened experiment, as it stands now."""
-    state = experiment.state
-    started = state.started
-    return Material(
-        experiment=experiment.name,
-        problem=experiment.problem,
-        trials=experiment.trials(),
-        status=state.status,
-        reason=state.reason,
-        best=experiment.best(),
-        front=experiment.front(),
-        finalists=state.finalists,
-        configuration=experiment.configuration.to_json(),
-        versions=started.versions if started is not None else {},
-        elapsed=state.elapsed() or None,
-        signature=_signature(experiment.evaluator),
-    )
-
-
-def _signature(evaluator: object) -> Signature | None:
-    """What the networks read and return, where the evaluator says it and its data are at hand."""
-    try:
-        found = getattr(evaluator, "signature", None)
-    except (MorphMLError, OSError):
-        return None
-    return found if isinstance(found, Signature) else None

@@ -11,7 +11,7 @@ import attrs
 
 from morphml_core.experiment.ranking import Finalist
 from morphml_core.problem import Budget, Trial, TrialState
-from morphml_core.report.format import duration, number, value
+from morphml_core.report.format import duration, first_line, number, value
 from morphml_core.report.material import Material, kind
 
 ROWS = 2500
@@ -121,7 +121,7 @@ def note(trial: Trial) -> str:
     if trial.cause is not None:
         parts.append(trial.cause.value)
     if trial.message:
-        parts.append(trial.message.strip().splitlines()[-1][:200] if trial.message.strip() else "")
+        parts.append(first_line(trial.message)[:200])
     if trial.origin and not parts:
         parts.append(trial.origin)
     return ": ".join(part for part in parts if part)
@@ -141,8 +141,8 @@ def _examples(failed: Sequence[Trial]) -> tuple[tuple[int, str], ...]:
     found: dict[str, tuple[int, str]] = {}
     for trial in failed:
         message = trial.message.strip() or "no message"
-        short = message if len(message) <= _LONGEST else "... " + message[-_LONGEST:]
-        found.setdefault(message.splitlines()[-1], (trial.number, short))
+        short = message if len(message) <= _LONGEST else message[:_LONGEST] + " ..."
+        found.setdefault(first_line(message), (trial.number, short))
     return tuple(found.values())[:_EXAMPLES]
 
 

@@ -1,0 +1,139 @@
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+
+def test_a_search_ends_with_the_report_and_says_where(call, folder):
+    pytest.importorskip("plotly")
+    result = call("run", "quick.yaml")
+    assert result.exit_code == 0
+    best = json.loads(call("best", "quick.yaml", "--json").stdout)
+    assert result.stdout.splitlines() == [
+        "Ended: 12 trials are done.",
+        f"Best: trial {best['number']}, value {best['metrics']['value']:.4f}, cost {best['metrics']['cost']:.0f}",
+        "Report: results/quick/report.html",
+    ]
+    assert "MorphML report" in (folder / "results/quick/report.html").read_text()
+
+
+def test_without_plotly_it_says_how_to_install_it(call, monkeypatch):
+    from morphml_core.report import page
+
+    monkeypatch.setattr(page, "available", lambda: False)
+    lines = call("run", "quick.yaml").stdout.splitlines()
+    assert (
+        lines[-1]
+        == "No report: a report needs plotly and jinja2; install them with: pip install 'morphml-core[report]'"
+    )
+
+
+def test_json_is_all_that_is_on_stdout(shell):
+    done = shell("run", "quick.yaml", "--json", "--set", "evaluator.function=my_function.py:chatty")
+    assert done.returncode == 0
+    summary = json.loads(done.stdout)
+    assert summary["experiment"] == "quick"
+    assert summary["status"] == "ended"
+    assert summary["reason"] == "12 trials are done"
+    assert summary["trials"]["finished"] + summary["trials"]["failed"] == 12
+    assert summary["export"] is None
+    assert "a word from the evaluation" in done.stderr
+    assert "Ended: 12 trials are done." in done.stderr
+
+
+def test_worker_processes_do_not_print_into_the_json(shell):
+    done = shell(
+        "run",
+        "quick.yaml",
+        "--json",
+        "--set",
+        "evaluator.function=my_function.py:chatty",
+        "--set",
+        "executor=processes",
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["status"] == "ended"
+
+
+def test_a_search_without_success_ends_with_one(call):
+    result = call("run", "quick.yaml", "--set", "evaluator.function=my_function.py:fail")
+    assert result.exit_code == 1
+    assert (
+        result.stderr.splitlines()[-1]
+        == "Error: no trial of 'quick' succeeded; `morphml trials quick.yaml --state failed` says why"
+    )
+
+
+def test_a_search_that_has_ended_goes_on_where_more_is_wanted(ran):
+    assert ran("run", "quick.yaml").stdout.splitlines()[0] == "Ended: 12 trials are done."
+    assert ran("run", "quick.yaml", "--set", "stop.trials=15").stdout.splitlines()[0] == "Ended: 15 trials are done."
+    assert len(json.loads(ran("trials", "quick.yaml", "--json").stdout)) == 15
+
+
+@pytest.mark.parametrize("name", ["absent.yaml", "."])
+def test_a_configuration_that_cannot_be_read(call, name):
+    result = call("run", name)
+    reason = "Is a directory" if name == "." else "No such file or directory"
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {name}: cannot be read: {reason}\n")
+
+
+def test_every_complaint_has_a_line_of_its_own(call, folder):
+    text = (
+        (folder / "quick.yaml")
+        .read_text()
+        .replace("seed: 3", "seed: three")
+        .replace("stop: {trials: 12}", "stop: {trails: 12}")
+    )
+    (folder / "quick.yaml").write_text(text)
+    result = call("run", "quick.yaml")
+    assert result.exit_code == 2
+    assert sorted(result.stderr.splitlines()) == [
+        "Error: quick.yaml:2: section 'seed' must be a whole number, but it is 'three' (a string)",
+        "Error: quick.yaml:8: section 'stop' has no option 'trails'; did you mean 'trials'?",
+    ]
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(shell, folder, command):
+    arguments = ["run", "quick.yaml", "--set", "evaluator.function=my_function.py:slow", "--set", "stop.trials=60"]
+    running = subprocess.Popen(
+        [*command, *arguments], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not (folder / "quick.db").exists():
+        time.sleep(0.05)
+    time.sleep(1.0)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == "Interrupted; nothing is lost. `morphml run quick.yaml` goes on."
+    assert out == ""
+    shown = shell("show", "quick.yaml", "--json", *arguments[2:])
+    assert json.loads(shown.stdout)["status"] == "interrupted"
+    done = shell(*arguments)
+    assert done.returncode == 0
+    assert "quick: going on after " in done.stderr
+    trials = json.loads(shell("trials", "quick.yaml", "--json", *arguments[2:]).stdout)
+    assert [trial["number"] for trial in trials] == list(range(60))
+    assert {trial["state"] for trial in trials} <= {"finished", "failed"}
+
+
+def test_two_at_once_and_one_says_who_holds_it(shell, folder, command):
+    arguments = ["run", "quick.yaml", "--set", "evaluator.function=my_function.py:slow", "--set", "stop.trials=200"]
+    running = subprocess.Popen([*command, *arguments], cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and shell("show", "quick.yaml", *arguments[2:]).returncode:
+            time.sleep(0.1)
+        second = shell(*arguments)
+        assert second.returncode == 2
+        assert second.stderr.startswith("Error: ")
+        assert str(running.pid) in second.stderr
+        assert len(second.stderr.splitlines()) == 1
+        assert os.path.exists(f"/proc/{running.pid}")
+    finally:
+        running.send_signal(signal.SIGINT)
+        running.wait(30)
