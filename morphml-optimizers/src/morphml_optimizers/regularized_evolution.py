@@ -19,9 +19,9 @@ from morphml_optimizers.ranking import Standing, front, standing
 class Config:
     """Who lives, who mates, what changes."""
 
-    population: int = attrs.field(default=50, validator=attrs.validators.ge(1))
+    population: int = attrs.field(default=20, validator=attrs.validators.ge(1))
     """How many trials live: the last that ended."""
-    sample: int = attrs.field(default=10, validator=attrs.validators.ge(1))
+    sample: int = attrs.field(default=5, validator=attrs.validators.ge(1))
     """How many of them each tournament draws, with replacement."""
     mutations: int = attrs.field(default=1, validator=attrs.validators.ge(1))
     """How many decisions a child changes."""

@@ -72,7 +72,9 @@ class File:
             with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as stream:
                 rows = [row for row in csv.reader(stream) if row]
         except FileNotFoundError:
-            raise PluginError(f"there is no table {path} (looked for {path.absolute()})") from None
+            raise PluginError(
+                f"there is no table {path.absolute()}; relative paths begin at the configuration's folder"
+            ) from None
         except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
             raise PluginError(f"the table {path} cannot be read: {error}") from error
         if len(rows) < 2:

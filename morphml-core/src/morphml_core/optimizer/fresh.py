@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from numpy.random import Generator
 
-from morphml_core.problem import Problem, Trial
+from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.space.decisions import Genotype
 
 
@@ -33,6 +34,20 @@ class Fresh:
     def is_open(self, genotype: Genotype) -> bool:
         """Whether a genotype is neither told nor refused."""
         return genotype not in self._known and not self._is_refused(genotype)
+
+    def propose(
+        self, numbers: Sequence[int], pending: Sequence[Trial], make: Callable[[Generator], Genotype], origin: str = ""
+    ) -> list[Proposal]:
+        """A proposal for each trial number, drawn by `make` with the generator of that number; fewer where the space is exhausted."""
+        busy, proposals = taken(pending), list[Proposal]()
+        for number in numbers:
+            rng = self._problem.rng(number)
+            genotype = self.draw(partial(make, rng), busy, rng)
+            if genotype is None:
+                break
+            busy.add(genotype)
+            proposals.append(Proposal(genotype, origin=origin))
+        return proposals
 
     def draw(self, make: Callable[[], Genotype], taken: set[Genotype], rng: Generator) -> Genotype | None:
         """A genotype neither told nor in `taken`: from `make` if a few calls give one, otherwise near what `make` gave last.

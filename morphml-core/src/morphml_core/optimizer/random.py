@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import attrs
 
-from morphml_core.optimizer.fresh import Fresh, taken
+from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 
@@ -29,15 +28,7 @@ class RandomSearch:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """One random genotype a number."""
-        busy, proposals = taken(pending), list[Proposal]()
-        for number in numbers:
-            rng = self._problem.rng(number)
-            genotype = self._fresh.draw(partial(self._problem.decisions.sample, rng), busy, rng)
-            if genotype is None:
-                break
-            busy.add(genotype)
-            proposals.append(Proposal(genotype, origin="random"))
-        return proposals
+        return self._fresh.propose(numbers, pending, self._problem.decisions.sample, "random")
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember what was tried."""
