@@ -96,22 +96,33 @@ class _Work:
             return sources[0]
         zero = bool(operation and (op == "zero" or (sources and all(zeros) and operation.keeps_zero(params))))
         if zero and operation and self.forms and sources:
-            plainest = self._plainest(operation, op, sources, params)
-            if plainest is not None and not operation.pure:
-                self._append(
-                    origin, operation, op, sources, params, zero
-                )  # Dead from now on, but its weights are counted.
-            if isinstance(plainest, int):
-                return plainest
-            if plainest is not None:
-                operation, sources, params = plainest
-                op = operation.name
+            return self._put_zero(origin, operation, sources, params)
+        return self._put_once(origin, operation, op, sources, params, zero)
+
+    def _put_once(
+        self, origin: int, operation: Operation | None, op: str, sources: tuple[int, ...], params: Params, zero: bool
+    ) -> int:
+        """Append the node unless there is a copy of it; return the index of either."""
         key = self._key(operation, op, sources, params)
-        if key in self.copies:
-            return self.copies[key]
-        if key is not None:
-            self.copies[key] = len(self.ops)
-        return self._append(origin, operation, op, sources, params, zero)
+        if key not in self.copies or key is None:
+            self.copies[key] = self._append(origin, operation, op, sources, params, zero)
+        return self.copies[key]
+
+    def _put_zero(self, origin: int, operation: Operation, sources: tuple[int, ...], params: Params) -> int:
+        """Put the plainest node that is this zero; where it replaces weights, they stay, dead, to be counted."""
+        assert self.forms is not None
+        found = self.forms.earliest(self.forms.of(operation, operation.name, sources, params), sources)
+        if found is not None and not operation.pure:
+            self._append(origin, operation, operation.name, sources, params, True)
+        if found is not None and self.zero[found]:
+            return found
+        if found is not None:
+            operation, sources = self.operations["zero"], (found,)
+            params = dict(operation.defaults)
+        elif operation.name == "zero":
+            same = self.forms.earliest(self.forms[sources[0]], sources)
+            sources = sources if same is None else (same,)
+        return self._put_once(origin, operation, operation.name, sources, params, True)
 
     def _append(
         self, origin: int, operation: Operation | None, op: str, sources: tuple[int, ...], params: Params, zero: bool
@@ -124,20 +135,6 @@ class _Work:
         self.origin.append(origin)
         self.zero.append(zero)
         return len(self.ops) - 1
-
-    def _plainest(
-        self, operation: Operation, op: str, sources: tuple[int, ...], params: Params
-    ) -> int | tuple[Operation, tuple[int, ...], Params] | None:
-        """What a node that is always zero may be instead: an earlier node, another operation, or None for neither."""
-        assert self.forms is not None
-        found = self.forms.earliest(self.forms.of(operation, op, sources, params), sources)
-        if found is not None:
-            zero = self.operations["zero"]
-            return found if self.zero[found] else (zero, (found,), dict(zero.defaults))
-        if op == "zero":
-            same = self.forms.earliest(self.forms[sources[0]], sources)
-            return None if same is None else (operation, (same,), params)
-        return None
 
     @staticmethod
     def _key(operation: Operation | None, op: str, sources: tuple[int, ...], params: Params) -> Any:

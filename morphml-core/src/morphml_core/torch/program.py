@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 from morphml_core.graph.shapes import Lowered, LoweredNode
@@ -19,7 +21,7 @@ class Step:
     @staticmethod
     def name_of(index: int, node: LoweredNode) -> str:
         """The name of a lowered node's module: its operation and its index."""
-        return f"{node.operation.name}_{index}"
+        return re.sub(r"\W", "_", f"{node.operation.name}_{index}")
 
 
 def program(lowered: Lowered) -> tuple[tuple[Step, ...], int]:
