@@ -25,7 +25,7 @@ from morphml_core.plugins.component import space
 from morphml_core.space.decisions import Decision, DecisionSpace
 from morphml_core.space.domains import Choice, Integer, Real
 from morphml_core.space.language import read_hyperparameters
-from morphml_core.space.reading import did_you_mean
+from morphml_core.space.reading import list_complaints, range_complaints, rate_complaints
 from morphml_core.space.sets import vision
 from morphml_core.space.space import SearchSpace
 
@@ -34,6 +34,15 @@ KINDS = ("conv", "separable", "residual", "inverted_residual")
 
 DOWNSAMPLING = ("max_pool", "stride")
 """The ways to halve the size before a stage."""
+
+
+NORMS = ("batch_norm", "group_norm", "layer_norm", "identity")
+"""The normalisations; identity stands for none."""
+
+ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "hardswish", "tanh", "sigmoid")
+"""The activations."""
+
+_KNOWN = {"blocks": KINDS, "norms": NORMS, "activations": ACTIVATIONS, "downsampling": DOWNSAMPLING}
 
 
 @attrs.frozen
@@ -53,9 +62,9 @@ class Config:
     expansions: tuple[int, ...] = (2, 4)
     """Expansions of an inverted residual."""
     norms: tuple[str, ...] = ("batch_norm",)
-    """Normalisations: batch_norm, group_norm, layer_norm, or identity for none."""
+    """Normalisations: batch_norm, group_norm (widths are then multiples of 8), layer_norm, or identity for none."""
     activations: tuple[str, ...] = ("relu", "silu")
-    """Activations, by the names of the operation set vision."""
+    """Activations: relu, relu6, leaky_relu, elu, gelu, silu, hardswish, tanh, sigmoid."""
     downsampling: tuple[str, ...] = DOWNSAMPLING
     """Ways to halve the size before a stage: max_pool, stride."""
     dropout: tuple[float, float] = (0.0, 0.3)
@@ -179,39 +188,14 @@ def create(config: Config) -> SearchSpace:
 
 
 def _complaints(config: Config) -> list[str]:
-    wrong = [
-        f"{name}: {low} to {high} is no range; write [fewest, most], from 1 on"
-        for name, (low, high) in (("stages", config.stages), ("depth", config.depth))
-        if not 1 <= low <= high
-    ]
-    low, high = config.dropout
-    if not 0 <= low <= high < 1:
-        wrong.append(f"dropout: {low} to {high} is no range of rates; write [lowest, highest], from 0 to below 1")
+    wrong = range_complaints("stages", config.stages) + range_complaints("depth", config.depth)
+    wrong += rate_complaints("dropout", config.dropout)
     for name in ("widths", "kernels", "expansions"):
-        wrong += [
-            f"{name}: {number!r} is not a whole number from 1 on" for number in getattr(config, name) if number < 1
-        ]
-    wrong += [
-        f"kernels: {kernel} is even; kernels are odd, so that sizes stay"
-        for kernel in config.kernels
-        if kernel % 2 == 0
-    ]
-    operations = {operation.name for operation in vision()}
-    for name, known in (
-        ("blocks", set(KINDS)),
-        ("downsampling", set(DOWNSAMPLING)),
-        ("norms", operations),
-        ("activations", operations),
-    ):
-        wrong += [
-            f"{name}: {value!r} is unknown; {did_you_mean(value, known)}"
-            for value in getattr(config, name)
-            if value not in known
-        ]
-    for name in ("widths", "kernels", "blocks", "expansions", "norms", "activations", "downsampling"):
-        if not getattr(config, name):
-            wrong.append(f"{name}: the list is empty; give it at least one value")
-    return wrong
+        wrong += list_complaints(name, getattr(config, name))
+    for name, known in _KNOWN.items():
+        wrong += list_complaints(name, getattr(config, name), known)
+    even = [kernel for kernel in config.kernels if kernel % 2 == 0]
+    return wrong + [f"kernels: {kernel} is even; kernels are odd, so that sizes stay" for kernel in even]
 
 
 component = space(Config, create)

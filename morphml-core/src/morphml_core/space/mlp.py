@@ -20,9 +20,15 @@ from morphml_core.plugins.component import space
 from morphml_core.space.decisions import Decision, DecisionSpace
 from morphml_core.space.domains import Choice, Integer, Real
 from morphml_core.space.language import read_hyperparameters
-from morphml_core.space.reading import did_you_mean
+from morphml_core.space.reading import list_complaints, range_complaints, rate_complaints
 from morphml_core.space.sets import tabular
 from morphml_core.space.space import SearchSpace
+
+NORMS = ("batch_norm", "layer_norm", "identity")
+"""The normalisations; identity stands for none."""
+
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid")
+"""The activations."""
 
 
 @attrs.frozen
@@ -36,7 +42,7 @@ class Config:
     norms: tuple[str, ...] = ("batch_norm", "layer_norm", "identity")
     """Normalisations after each hidden layer: batch_norm, layer_norm, or identity for none."""
     activations: tuple[str, ...] = ("relu", "gelu", "silu", "tanh")
-    """Activations, by the names of the operation set tabular."""
+    """Activations: relu, leaky_relu, elu, gelu, silu, tanh, sigmoid."""
     residual: bool = True
     """Whether each hidden layer can have a shortcut around it."""
     dropout: tuple[float, float] = (0.0, 0.5)
@@ -84,24 +90,10 @@ def create(config: Config) -> SearchSpace:
 
 
 def _complaints(config: Config) -> list[str]:
-    wrong = [
-        f"{name}: {low} to {high} is no range; write [fewest, most], from 1 on"
-        for name, (low, high) in (("depth", config.depth), ("units", config.units))
-        if not 1 <= low <= high
-    ]
-    low, high = config.dropout
-    if not 0 <= low <= high < 1:
-        wrong.append(f"dropout: {low} to {high} is no range of rates; write [lowest, highest], from 0 to below 1")
-    known = {operation.name for operation in tabular()}
-    for name in ("norms", "activations"):
-        if not getattr(config, name):
-            wrong.append(f"{name}: the list is empty; give it at least one value")
-        wrong += [
-            f"{name}: {value!r} is unknown; {did_you_mean(value, known)}"
-            for value in getattr(config, name)
-            if value not in known
-        ]
-    return wrong
+    wrong = range_complaints("depth", config.depth) + range_complaints("units", config.units)
+    wrong += rate_complaints("dropout", config.dropout)
+    wrong += list_complaints("norms", config.norms, NORMS)
+    return wrong + list_complaints("activations", config.activations, ACTIVATIONS)
 
 
 component = space(Config, create)

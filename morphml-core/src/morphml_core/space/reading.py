@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from morphml_core.errors import SpaceError
@@ -116,3 +116,34 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
+
+
+def list_complaints(name: str, values: Sequence[Any], known: Sequence[str] = ()) -> list[str]:
+    """What is wrong with a list of options of a built-in space: empty, twice the same, unknown, or a number below 1."""
+    if not values:
+        return [f"{name}: the list is empty; give it at least one value"]
+    wrong = [
+        f"{name}: {value!r} is there twice; values are distinct"
+        for value in sorted(set(values))
+        if values.count(value) > 1
+    ]
+    for value in values:
+        if known and value not in known:
+            wrong.append(f"{name}: {value!r} is unknown; {did_you_mean(str(value), known)}")
+        elif not known and value < 1:
+            wrong.append(f"{name}: {value!r} is not a whole number from 1 on")
+    return wrong
+
+
+def range_complaints(name: str, bounds: tuple[int, int]) -> list[str]:
+    """What is wrong with a range of counts of a built-in space."""
+    low, high = bounds
+    return [] if 1 <= low <= high else [f"{name}: {low} to {high} is no range; write [fewest, most], from 1 on"]
+
+
+def rate_complaints(name: str, bounds: tuple[float, float]) -> list[str]:
+    """What is wrong with a range of dropout rates of a built-in space."""
+    low, high = bounds
+    if 0 <= low <= high < 1:
+        return []
+    return [f"{name}: {low} to {high} is no range of rates; write [lowest, highest], from 0 to below 1"]
