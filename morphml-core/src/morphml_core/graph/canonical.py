@@ -48,7 +48,12 @@ def fingerprint(graph: Graph, operations: OperationSet) -> str:
 
     Raises `GraphError` for unknown operations and parameters.
     """
-    nodes = [[node.op, node.params, node.inputs] for node in effective(graph, operations).nodes]
+    return digest(effective(graph, operations))
+
+
+def digest(canonical: Graph) -> str:
+    """The fingerprint of a graph that `effective` has returned."""
+    nodes = [[node.op, node.params, node.inputs] for node in canonical.nodes]
     text = json.dumps(nodes, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

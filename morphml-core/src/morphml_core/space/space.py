@@ -64,10 +64,10 @@ class SearchSpace:
         if self._express is None or self.operations is None:
             return Candidate(None, hyperparameters, mark or _digest({}), values)
         # Imported late: plain parameter spaces need nothing of it.
-        from morphml_core.graph.canonical import effective, fingerprint
+        from morphml_core.graph.canonical import digest, effective
 
         graph = effective(self._express(values), self.operations)
-        whole = fingerprint(graph, self.operations)
+        whole = digest(graph)
         return Candidate(graph, hyperparameters, f"{whole}-{mark}" if mark else whole, values)
 
 
