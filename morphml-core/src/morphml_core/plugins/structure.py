@@ -131,13 +131,13 @@ class Structurer:
             if default is not None:
                 return self._read_part(kind, default, name, faults)
             if field.default is attrs.NOTHING:
-                needed = article(kind) if kind else type_name(_annotation(cls, field))
+                needed = article(kind) if kind else type_name(annotation_of(cls, field))
                 faults.append(self.fault(f"needs the option '{name}' ({needed})"))
             return attrs.NOTHING
         if kind:
             return self._read_parts(kind, value[name], name, field, faults)
         before = len(faults)
-        found = self.at(name, value[name], _annotation(cls, field), faults)
+        found = self.at(name, value[name], annotation_of(cls, field), faults)
         if len(faults) > before:
             return attrs.NOTHING
         with self.inside(name):
@@ -391,7 +391,7 @@ def _is_union(type_: Any) -> bool:
     return get_origin(type_) in (Union, types.UnionType)
 
 
-def _annotation(cls: type[Any], field: attrs.Attribute[Any]) -> Any:
+def annotation_of(cls: type[Any], field: attrs.Attribute[Any]) -> Any:
     """The type of a field.  Text is read in the module of the class that has it; what is not there (a type that is
     imported for type checkers only) is Any.
     """
