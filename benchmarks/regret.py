@@ -68,17 +68,13 @@ class Source:
 
 @attrs.frozen(eq=False)
 class Bench:
-    """A table ready to be searched: its space (one choice a digit), its evaluator, and the mean over the seeds of each key."""
+    """A table ready to be searched: its space (one choice a digit), its evaluator, the mean over the seeds of each key, and the best of these."""
 
     space: SearchSpace
     evaluator: TableEvaluator
     means: Mapping[str, float]
     objective: Objective
-
-    @property
-    def best(self) -> float:
-        """The best seed mean."""
-        return min(self.means.values(), key=self.objective.loss)
+    best: float
 
     def mean(self, trial: Trial) -> float:
         """The seed mean of a trial's architecture."""
@@ -103,7 +99,7 @@ def bench(source: Source) -> Bench:
     repeats = zip(keys, file.numbers(columns), strict=True)
     means = {text: statistics.fmean(found) for text, found in repeats if found}
     goal = Objective(METRIC, "minimize" if source.minimize else "maximize")
-    return Bench(space, TableEvaluator(config, space), means, goal)
+    return Bench(space, TableEvaluator(config, space), means, goal, min(means.values(), key=goal.loss))
 
 
 def search(source: Source, optimizer: ComponentRef, evaluations: int, seed: int) -> list[Trial]:
@@ -166,9 +162,8 @@ def references(names: Sequence[str], options: Sequence[str]) -> Iterator[Compone
         if not any(option in known for known in fields.values()):
             raise MorphMLError(f"none of the optimizers {', '.join(names)} has an option '{option}'")
     for name in names:
-        yield ComponentRef(
-            "optimizer", name, {option: value for option, value in values.items() if option in fields[name]}
-        )
+        known = {option: value for option, value in values.items() if option in fields[name]}
+        yield Loader().load(ComponentRef("optimizer", name, known)).ref
 
 
 def arguments() -> argparse.ArgumentParser:

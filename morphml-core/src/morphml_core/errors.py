@@ -7,6 +7,7 @@ caller can catch all of them; the command line prints them as a sentence and exi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import attrs
 
@@ -38,6 +39,9 @@ class ConfigurationError(MorphMLError):
         self.complaints: Sequence[Complaint] = tuple(complaints)
         super().__init__("\n".join(str(complaint) for complaint in self.complaints))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.complaints,)
+
 
 class SpaceError(MorphMLError):
     """A search space, a decision or a genotype is not well formed."""
@@ -53,7 +57,11 @@ class ShapeError(GraphError):
     def __init__(self, node: int, operation: str, message: str) -> None:
         self.node = node
         self.operation = operation
+        self._message = message
         super().__init__(f"node {node} ({operation}): {message}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.node, self.operation, self._message)
 
 
 class PluginError(MorphMLError):
@@ -94,3 +102,6 @@ class EvaluationError(MorphMLError):
     def __init__(self, cause: str, message: str) -> None:
         self.cause = cause
         super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.cause, str(self))

@@ -16,6 +16,7 @@ from morphml_optimizers.ranking import Standing, standing
 
 _STREAM = 2  # of problem.rng: the order of a trial's neighbours
 _NOTE = "neighbour of "
+_SPARE = 10  # so many of the trials below the top are kept, for idle places
 
 
 @attrs.frozen
@@ -92,12 +93,16 @@ class LocalSearch:
 
     def _take(self, place: _Place) -> None:
         if any(other.standing.dominates(place.standing) or other.standing == place.standing for other in self._top):
-            insort(self._below, place)
+            self._put_below(place)
             return
         for other in [other for other in self._top if place.standing.dominates(other.standing)]:
             self._top.remove(other)
-            insort(self._below, other)
+            self._put_below(other)
         self._top.append(place)
+
+    def _put_below(self, place: _Place) -> None:
+        insort(self._below, place)
+        del self._below[_SPARE:]
 
     @staticmethod
     def _is_open(place: _Place) -> bool:
@@ -105,7 +110,7 @@ class LocalSearch:
 
     def _step(self, busy: set[Genotype]) -> Proposal | None:
         """A neighbour of the first trial that has one left; None where the climb is over or every place near the top is busy."""
-        for place in [*self._top, *self._below[:10]] if any(self._is_open(place) for place in self._top) else []:
+        for place in [*self._top, *self._below] if any(self._is_open(place) for place in self._top) else []:
             for genotype in place.open():
                 if genotype not in busy:
                     return Proposal(genotype, origin=f"{_NOTE}{place.trial.number}")
