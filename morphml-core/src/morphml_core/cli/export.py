@@ -9,7 +9,10 @@ from typing import Any
 import click
 
 from morphml_core.cli import common
+from morphml_core.problem import Trial
 from morphml_core.report.format import metrics
+
+_FIRST = ("test_accuracy", "parameters")
 
 
 @click.command(short_help="Write a trained network to a folder.")
@@ -32,14 +35,17 @@ def command(config: str, overrides: Sequence[str], which: str, folder: Path, as_
         if as_json:
             common.print_json({"trial": trial.number, "folder": str(folder), **written})
             return
-        for line in lines(trial.number, folder, written):
+        for line in lines(trial, folder, written):
             click.echo(line)
 
 
-def lines(trial: int, folder: Path, written: Mapping[str, Any]) -> list[str]:
+def lines(trial: Trial, folder: Path, written: Mapping[str, Any]) -> list[str]:
     """What was written, as text."""
-    measured = metrics(written.get("metrics", {}))
-    found = [f"Exported trial {trial} to {folder}" + (f": {measured}" if measured else "")]
+    measured = dict(written.get("metrics", {}))
+    if "parameters" in trial.metrics:
+        measured.setdefault("parameters", trial.metrics["parameters"])
+    said = metrics(measured, _FIRST)
+    found = [f"Exported trial {trial.number} to {folder}" + (f": {said}" if said else "")]
     files = [str(name) for name in written.get("files", ())]
     found += [f"  {', '.join(files)}"] if files else []
     return found + [f"  note: {note}" for note in written.get("notes", ())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -16,6 +17,7 @@ _STYLES = {
     TrialState.FINISHED: "green", TrialState.FAILED: "red", TrialState.STOPPED: "yellow", TrialState.RUNNING: "cyan", TrialState.PENDING: "dim",
 }  # fmt: skip
 _SHOWN = 3
+_SPARE = 4
 
 
 class LiveView:
@@ -23,11 +25,9 @@ class LiveView:
 
     def __init__(self, tally: Tally, console: Console | None = None) -> None:
         self._tally = tally
+        self._console = console or Console(stderr=True)
         self._live = Live(
-            get_renderable=self.render,
-            console=console or Console(stderr=True),
-            refresh_per_second=4,
-            vertical_overflow="crop",
+            get_renderable=self.render, console=self._console, refresh_per_second=4, vertical_overflow="crop"
         )
 
     def start(self) -> None:
@@ -46,7 +46,8 @@ class LiveView:
         body.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         for name, cell in self._rows():
             body.add_row(name, cell)
-        return Group(self._head(), body)
+        # A terminal echoes ^C where the cursor is: a full last line would wrap, and every later frame would be a line off.
+        return Constrain(Group(self._head(), body), self._console.width - _SPARE)
 
     def _head(self) -> RenderableType:
         tally, share = self._tally, self._tally.share()

@@ -78,7 +78,7 @@ def _export(experiment: Experiment, say: Say) -> dict[str, Any] | None:
     except MorphMLError as error:
         click.echo(f"Warning: the best network was not exported: {error}", err=True)
         return None
-    for line in export.lines(best.number, folder, written):
+    for line in export.lines(best, folder, written):
         say(line)
     return {"trial": best.number, "folder": str(folder), **written}
 

@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 
 _FEWEST = 10
 _MOST = 2000
+_FEW = 500  # with so few trials, each third is held out once
 _BINS = 8
 
 
@@ -75,31 +76,45 @@ def _columns(problem: Problem, rows: Sequence[Trial]) -> dict[str, Floats]:
 
 
 def _forest(columns: Mapping[str, Floats], target: Floats) -> tuple[str, dict[str, float]]:
-    from sklearn.ensemble import RandomForestRegressor
-
     rng = np.random.default_rng(0)
-    order = rng.permutation(len(target))
-    held, used = order[: max(len(order) // 3, 1)], order[max(len(order) // 3, 1) :]
     features = np.hstack(list(columns.values()))
-    forest = RandomForestRegressor(100, min_samples_leaf=2, max_features=0.5, random_state=0).fit(
-        features[used], target[used]
-    )
-    variance = max(float(np.var(target[held])), 1e-300)
-    base = float(np.mean((forest.predict(features[held]) - target[held]) ** 2))
-    found, start = {}, 0
-    for path, block in columns.items():
-        losses = [
-            _shuffled(forest, features[held], target[held], (start, start + block.shape[1]), rng) for _ in range(5)
-        ]
-        found[path] = max((float(np.mean(losses)) - base) / (2 * variance), 0.0)
-        start += block.shape[1]
-    known = max(1 - base / variance, 0.0)
+    ends = np.cumsum([block.shape[1] for block in columns.values()])
+    spans = [(int(end) - block.shape[1], int(end)) for end, block in zip(ends, columns.values(), strict=True)]
+    parts = np.array_split(rng.permutation(len(target)), 3)
+    held = parts if len(target) <= _FEW else parts[:1]
+    rounds = [_round(features, target, part, spans, rng) for part in held]
+    variance = 2 * max(float(np.var(target)), 1e-300)
+    base = float(np.mean([unexplained for unexplained, _ in rounds]))
+    shares = np.maximum(np.mean([added for _, added in rounds], axis=0) / variance, 0.0)
+    known = max(1 - base / float(np.var(target)), 0.0)
     method = (
         "The share of the variance that each decision explains, interactions counted: permutation importance of a random forest. "
         f"The forest explains {known:.0%} of the variance among held-out trials"
         + ("; read this chart with care." if known < 0.3 else ".")
     )
-    return method, found
+    return method, dict(zip(columns, shares.tolist(), strict=True))
+
+
+def _round(
+    features: Floats,
+    target: Floats,
+    held: NDArray[np.int64],
+    spans: Sequence[tuple[int, int]],
+    rng: np.random.Generator,
+) -> tuple[float, list[float]]:
+    """Learn from all but the held-out rows: the squared error on those, and what shuffling each decision adds to it."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    used = np.setdiff1d(np.arange(len(target)), held)
+    forest = RandomForestRegressor(100, min_samples_leaf=2, max_features=0.5, random_state=0).fit(
+        features[used], target[used]
+    )
+    base = float(np.mean((forest.predict(features[held]) - target[held]) ** 2))
+    added = [
+        float(np.mean([_shuffled(forest, features[held], target[held], span, rng) for _ in range(3)])) - base
+        for span in spans
+    ]
+    return base, added
 
 
 def _shuffled(

@@ -103,16 +103,17 @@ def _best(material: Material) -> dict[str, Any] | None:
     trial = material.best
     if trial is None:
         return None
-    objectives = {objective.name for objective in material.problem.objectives}
+    objectives = [objective.name for objective in material.problem.objectives]
+    shown = {name: number(held) for name, held in trial.metrics.items()}
+    others = [name for name in shown if name not in objectives]
+    others.sort(key=lambda name: not name.startswith("test"))
     return {
         "number": trial.number,
-        "metrics": [
-            (name, number(held), name in objectives)
-            for name, held in sorted(trial.metrics.items(), key=lambda i: i[0] not in objectives)
-        ],
+        "objectives": [(name, shown[name]) for name in objectives if name in shown],
+        "others": [(name, shown[name]) for name in others[:2]],
+        "metrics": list(shown.items()),
         "decisions": [(path, value(slot)) for path, slot in material.problem.decisions.values(trial.genotype).items()],
         "duration": duration(trial.duration),
-        "fingerprint": trial.fingerprint,
     }
 
 

@@ -88,7 +88,7 @@ def trials(material: Material) -> dict[str, Any]:
     if len(chosen) > ROWS:
         chosen = sorted(sorted(chosen, key=problem.rank_key)[:ROWS], key=lambda trial: trial.number)
     budgets = len({trial.budget for trial in material.trials}) > 1
-    head = ["trial", "state", *names, "seconds", *(["budget"] if budgets else []), *paths, "note"]
+    head = ["trial", "state", *names, "duration", *(["budget"] if budgets else []), *paths, "note"]
     return {
         "columns": head,
         "lead": len(head) - len(paths) - 1,
