@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from morphml_core.config import from_mapping, read_configuration, resolve, resolve_file, resolve_mapping
@@ -140,3 +142,16 @@ def test_a_mapping_in_one_go(write):
         "seed: section 'seed' must be a whole number, but it is 'x' (a string)",
         "optimizer: there is no optimizer 'randm'; did you mean 'random'?",
     ]
+
+
+def test_another_process_can_build_it_from_json(write):
+    path = write(GOOD.replace(
+        'evaluator: {name: function, function: "mine.py:accuracy"}',
+        "evaluator: {name: table, path: t.csv, key: k, metrics: {a: a}, codes: {1: one}, budgets: {12: {a: b}}}",
+    ))  # fmt: skip
+    found = resolve(read_configuration(path))
+    text = json.dumps(found.configuration.to_json())
+    again = resolve_mapping(json.loads(text), folder=path.parent)
+    assert again.evaluator.config.budgets == found.evaluator.config.budgets == {12: {"a": "b"}}
+    assert again.evaluator.config.path == path.parent / "t.csv"
+    assert json.dumps(again.configuration.to_json()) == text

@@ -114,6 +114,14 @@ def test_what_does_not_fit(value, type_, message):
     assert complaints(value, type_) == [f"it: {message}" if message.startswith("'") else f"it {message}"]
 
 
+def test_keys_that_are_whole_numbers_may_be_text_as_in_json():
+    assert structure({"12": 1, 3: 2}, dict[int, int]) == {12: 1, 3: 2}
+    assert complaints({"12": 1, 12: 2}, dict[int, int]) == ["it has the key 12 twice"]
+    assert complaints({"x": 1}, dict[int, int]) == ["it: 'x' must be a whole number, but it is 'x' (a string)"]
+    assert len(complaints({"x": 1, "y": 1}, dict[int, int])) == 2
+    assert complaints({1: 1}, dict[str, int]) == ["it: '[1]' must be a string, but it is 1 (a whole number)"]
+
+
 def test_every_fault_is_told():
     value = {
         "counts": 3, "rate": 1.5, "goal": "up", "even": 3, "inner": {"low": "a", "names": ["x", 5], "hgih": 2},

@@ -234,9 +234,12 @@ class Structurer:
             raise self.refuse("a mapping", value)
         key_type, value_type = get_args(type_) or (Any, Any)
         faults: list[Fault] = []
-        found = {
-            self.at(key, key, key_type, faults): self.at(key, each, value_type, faults) for key, each in value.items()
-        }
+        found: dict[Any, Any] = {}
+        for key, each in value.items():
+            read_key = self.at(key, _whole_key(key) if key_type is int else key, key_type, faults)
+            if read_key is not None and read_key in found:
+                faults.append(self.fault(f"has the key {read_key!r} twice", key))
+            found[read_key] = self.at(key, each, value_type, faults)
         if faults:
             raise Misfit(faults)
         return found
@@ -326,6 +329,11 @@ def _converter(own: Structurer) -> Converter:
     ):
         converter.register_structure_hook_func(matches, hook)
     return converter
+
+
+def _whole_key(key: Any) -> Any:
+    """A whole number for its text: JSON and TOML have no other keys than text."""
+    return int(key) if isinstance(key, str) and re.fullmatch(r"-?[0-9]{1,18}", key) else key
 
 
 def _boolean(value: Any) -> bool:
