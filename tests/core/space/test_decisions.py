@@ -144,6 +144,18 @@ def test_size_by_counting_samples():
     assert len({space.sample(rng) for _ in range(2000)}) == space.size == 2 + 2 * (1 + 3)
 
 
+def test_size_of_wide_parents():
+    space = DecisionSpace(
+        [
+            Decision("wide", Integer(1, 2**39)),
+            Decision("below", Choice((1, 2, 3)), "wide", (5, 7)),
+            Decision("many", Subset(tuple(range(60)), 0, 1)),
+            Decision("of_two", Choice((1, 2)), "many", (3, 4)),
+        ]
+    )
+    assert space.size == (2**39 - 2 + 2 * 3) * (61 - 2 + 2 * 2)
+
+
 def test_size_with_a_real():
     assert conditional().size == math.inf
     assert DecisionSpace([]).size == 1

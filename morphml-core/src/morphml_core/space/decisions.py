@@ -6,6 +6,7 @@ value where a decision is active and leaves None where it is not, so that each r
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -150,19 +151,16 @@ class DecisionSpace:
             children.setdefault(parent, []).append(index)
 
         def count(index: int) -> float:
-            domain = self.decisions[index].domain
-            below = children.get(index, [])
-            if not below:
-                return math.inf if domain.size is None else float(domain.size)
+            domain, below = self.decisions[index].domain, children.get(index, [])
+            if domain.size is None:
+                return math.inf
+            named = set[Value]().union(*(self._rules[child][2] for child in below))
             return math.fsum(
-                math.prod(count(child) for child in below if self._is_active(child, value)) for value in _values(domain)
+                ways * math.prod(count(child) for child in below if not self._rules[child][2].isdisjoint(held))
+                for held, ways in _cases(domain, named)
             )
 
         return math.prod(count(index) for index in children.get(-1, []))
-
-    def _is_active(self, child: int, value: Slot) -> bool:
-        when = self._rules[child][2]
-        return not when.isdisjoint(value) if isinstance(value, tuple) else value in when
 
     def sample(self, rng: Generator) -> Genotype:
         """A genotype with every active decision drawn evenly from its domain (each value of a `Subset` by a coin)."""
@@ -312,18 +310,15 @@ def _plain(domain: Domain, value: Any) -> Any:
     return next((known for known in domain.values if known == value), value) if isinstance(domain, Choice) else value
 
 
-def _values(domain: Domain) -> Iterable[Slot]:
-    if isinstance(domain, Choice):
-        return domain.values
-    if isinstance(domain, Subset):
-        return _subsets(domain)
-    if domain.size is None:
-        raise SpaceError("a real decision cannot be the parent of another")
-    return range(int(domain.low), int(domain.high) + 1)
-
-
-def _subsets(domain: Subset) -> Iterator[tuple[Value, ...]]:
-    for mask in range(2 ** len(domain.values)):
-        chosen = tuple(value for bit, value in enumerate(domain.values) if mask >> bit & 1)
-        if domain.minimum <= len(chosen) <= domain.most:
-            yield chosen
+def _cases(domain: Domain, named: set[Value]) -> Iterator[tuple[tuple[Value, ...], int]]:
+    """Which of the named values can be held together, and in how many ways the other values of the domain go with that."""
+    if not isinstance(domain, Subset):
+        yield from (((value,), 1) for value in named)
+        yield (), (domain.size or 0) - len(named)
+        return
+    others = len(domain.values) - len(named)
+    for count in range(len(named) + 1):
+        ways = sum(
+            math.comb(others, more) for more in range(others + 1) if domain.minimum <= count + more <= domain.most
+        )
+        yield from ((held, ways) for held in itertools.combinations(named, count))

@@ -236,8 +236,8 @@ class Real:
 
     @property
     def size(self) -> int | None:
-        """One where the bounds meet, otherwise None: without number."""
-        return 1 if self.low == self.high else None
+        """One where the bounds meet (or are too close to be told apart), otherwise None: without number."""
+        return 1 if self.decode([0.0]) == self.decode([1.0]) else None
 
     def contains(self, value: object) -> bool:
         """Whether `value` is a number within the bounds."""
