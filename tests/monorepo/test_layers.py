@@ -42,7 +42,6 @@ HOMES = {
     "torch": {"torch"},
     "sqlalchemy": {"storage"},
     "rich": {"cli"},
-    "pebble": {"executor"},
     "plotly": {"report"},
     "jinja2": {"report"},
 }

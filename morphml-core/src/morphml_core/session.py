@@ -16,7 +16,15 @@ from typing import Any, Literal, Self
 
 import attrs
 
-from morphml_core.config import Configuration, Resolved, difference, from_mapping, read_configuration, resolve
+from morphml_core.config import (
+    Configuration,
+    Resolved,
+    difference,
+    from_mapping,
+    resolve,
+    resolve_file,
+    resolve_mapping,
+)
 from morphml_core.errors import Complaint, ConfigurationError, EvaluationError, GraphError, MorphMLError, StorageError
 from morphml_core.experiment import settings as experiment_settings
 from morphml_core.experiment.journal import Listener, is_alive, retry
@@ -328,10 +336,11 @@ def open_experiment(
     everything that is wrong at once.
     """
     if isinstance(configuration, str | Path):
-        configuration = read_configuration(configuration, overrides)
+        resolved = resolve_file(configuration, overrides)
     elif isinstance(configuration, Mapping):
-        configuration = from_mapping(configuration, overrides)
-    resolved = configuration if isinstance(configuration, Resolved) else resolve(configuration)
+        resolved = resolve_mapping(configuration, overrides)
+    else:
+        resolved = configuration if isinstance(configuration, Resolved) else resolve(configuration)
     return Experiment(resolved, read_only=read_only, take_over=take_over)
 
 
