@@ -1,4 +1,6 @@
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -142,6 +144,13 @@ def test_size_by_counting_samples():
     )
     rng = np.random.default_rng(0)
     assert len({space.sample(rng) for _ in range(2000)}) == space.size == 2 + 2 * (1 + 3)
+
+
+def test_a_space_can_be_pickled_and_copied():
+    space = conditional()
+    for other in (pickle.loads(pickle.dumps(space)), copy.deepcopy(space)):
+        assert other.decisions == space.decisions
+        assert other.decode([0.3] * 6) == space.decode([0.3] * 6)
 
 
 def test_size_of_wide_parents():

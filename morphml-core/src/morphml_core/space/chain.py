@@ -44,7 +44,7 @@ class Config:
     hyperparameters: dict[str, Any] = attrs.field(factory=dict)
     """What is searched with the network, by name: domains as above, or plain values; `when: {other: [values]}` makes one
     depend on another."""
-    operations: Part[OperationSet] | None = part("operations", "vision")  # noqa: RUF009
+    operations: Part[OperationSet] | None = part("operations", "vision")
     """The set of operations that the layers name."""
 
 

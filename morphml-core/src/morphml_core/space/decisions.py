@@ -113,6 +113,9 @@ class DecisionSpace:
     def __len__(self) -> int:
         return len(self.decisions)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.decisions,)
+
     def index(self, path: str) -> int:
         """The position of a decision.  Raises `SpaceError` for an unknown path."""
         try:
