@@ -217,7 +217,9 @@ class Lab:
     def problem(self, objectives=("accuracy",), constraints=("parameters <= 70",), seed=1, **options):
         goals = [Objective(name, "minimize" if name == "parameters" else "maximize") for name in objectives]
         known = self.evaluate.known
-        return Problem(self.space, goals, [Constraint.parse(text) for text in constraints], seed, known=known, **options)
+        return Problem(
+            self.space, goals, [Constraint.parse(text) for text in constraints], seed, known=known, **options
+        )
 
     def work(self, evaluator=None):
         return Work(self.space, evaluator or self.evaluate, None)
@@ -229,8 +231,12 @@ class Lab:
         problem = problem or self.problem()
         optimizer = optimizer or Climber(problem)
         executor = executor or self.inline(evaluator)
-        collaborators = {name: options.pop(name) for name in ("make_stopper", "cache", "listener", "clock") if name in options}
-        stop = Stop(**{name: options.pop(name) for name in ("trials", "evaluations", "time", "target") if name in options})
+        collaborators = {
+            name: options.pop(name) for name in ("make_stopper", "cache", "listener", "clock") if name in options
+        }
+        stop = Stop(
+            **{name: options.pop(name) for name in ("trials", "evaluations", "time", "target") if name in options}
+        )
         settings = Settings(stop=stop, **options)
         return Loop(problem, optimizer, executor, storage or Memory().open("x"), settings, **collaborators)
 
@@ -240,9 +246,7 @@ class Lab:
     @staticmethod
     def table(state: State):
         """What a search has found, without times and attempts."""
-        return [
-            attrs.evolve(trial, attempt=0, duration=0.0) for trial in state.trials.values()
-        ]
+        return [attrs.evolve(trial, attempt=0, duration=0.0) for trial in state.trials.values()]
 
 
 @attrs.frozen
@@ -263,6 +267,6 @@ Lab.Listed = Listed
 Lab.Report, Lab.Outcome = Report, Outcome
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def lab():
     return Lab()

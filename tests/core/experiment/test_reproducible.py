@@ -37,7 +37,12 @@ def test_the_search_of_these_tests_has_everything(calm):
 
 
 @QUICK
-@given(seed=st.integers(0, 2**32), slots=st.integers(1, 6), deaths=st.sampled_from((0.0, 0.1)), twice=st.sampled_from((0.0, 0.5)))
+@given(
+    seed=st.integers(0, 2**32),
+    slots=st.integers(1, 6),
+    deaths=st.sampled_from((0.0, 0.1)),
+    twice=st.sampled_from((0.0, 0.5)),
+)
 def test_the_order_of_completion_deaths_and_repeated_outcomes_change_nothing(lab, calm, seed, slots, deaths, twice):
     executor = lab.Shuffled(lab.work(), np.random.default_rng(seed), slots, deaths, twice)
     storage = lab.Memory().open("x")
