@@ -20,7 +20,7 @@ class Fresh:
     """
 
     def __init__(
-        self, problem: Problem, draws: int = 20, samples: int = 100, near: int = 1_000, far: int = 20_000
+        self, problem: Problem, draws: int = 20, samples: int = 100, near: int = 300, far: int = 20_000
     ) -> None:
         self._problem = problem
         self._draws, self._samples, self._near, self._far = draws, samples, near, far
