@@ -11,8 +11,9 @@ import pytest
 TUTORIAL = Path(__file__).parents[3] / "docs" / "tutorial.md"
 BLOCK = re.compile(r"(?:`([\w.]+)`:\n\n)?```(\w+)\n(.*?)```", re.DOTALL)
 SHORTER = {
+    "executor: {name: processes, workers: 2}": "executor: inline",
     "epochs: 8": "epochs: 1",
-    "trials: 30": "trials: 4",
+    "trials: 30": "trials: 3",
     "finalists: {top: 3, repeats: 2}": "finalists: {top: 1, repeats: 1}",
 }
 
@@ -31,6 +32,7 @@ def save_or_run(folder, name, kind, text):
     return [line.removeprefix("$ ") for line in text.splitlines()]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("section", sections(), ids=lambda section: section.splitlines()[0])
 def test_every_step_runs(section, tmp_path):
     if "name: train" in section:
@@ -52,7 +54,7 @@ def test_every_step_runs(section, tmp_path):
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=110,
+                timeout=200,
                 check=False,
             )
             assert done.returncode == 0, f"{command}\n{done.stderr}"
