@@ -65,8 +65,9 @@ class Operation:
     `commutative`: inputs may be reordered without changing the architecture (with `permutes`: only up to the order of
     the output's channels).  `channels(params)` tells what becomes of the order of the input's channels: "keep" (permuting
     them, and the weights, permutes those of the output), "mix" (permuting the weights alone undoes it), "fixed" (neither).
-    `keeps_positions(params)`: the output has the height and width (or tokens) of the inputs, which agree, and their number
-    of channels unless a parameter `channels` or `units` says otherwise.  `keeps_zero(params)`: all-zero inputs give an all-zero output.  `identity(count, params)`: with `count` inputs, it
+    `keeps_positions(params)`: the output has the height and width (or tokens) of the inputs, where they agree, and their
+    number of channels.  (In any operation a parameter `channels` or `units` is the number of the output's channels.)
+    `keeps_zero(params)`: all-zero inputs give an all-zero output.  `identity(count, params)`: with `count` inputs, it
     returns its first one.  `pure`: no parameters, no randomness and no state, so that two copies with equal inputs are one.
     """
 

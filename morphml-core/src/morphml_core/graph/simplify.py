@@ -191,11 +191,15 @@ class _Forms:
         terms = [self._terms[source] for source in sources]
         shapes = sorted(terms) if operation is not None and operation.commutative else terms
         made = self._number((op, tuple(sorted(params.items())), tuple(shapes)))
-        if operation is None or len(set(terms)) != 1 or not operation.keeps_positions(params):
+        if operation is None:
             return made, made
-        channels, positions = terms[0]
         width = params.get("channels", params.get("units"))
-        return channels if width is None else self._number(width), positions
+        keeps = operation.keeps_positions(params)
+        channels, positions = ({term[axis] for term in terms} for axis in (0, 1))
+        return (
+            self._number(width) if width is not None else channels.pop() if keeps and len(channels) == 1 else made,
+            positions.pop() if keeps and len(positions) == 1 else made,
+        )
 
     def _number(self, key: Any) -> int:
         return self._numbers.setdefault(key, len(self._numbers))
