@@ -138,6 +138,34 @@ class Candidate:
 
 
 @attrs.frozen
+class Predicate:
+    """A constraint written in Python: a function of a candidate that says whether it may be evaluated.
+
+    `function(candidate)` returns True or False, or a sentence that says why not.  `name` is how the configuration names it.
+    """
+
+    name: str
+    function: Callable[[Candidate], bool | str] = attrs.field(eq=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def refusal(self, candidate: Candidate) -> str | None:
+        """Why the candidate may not be evaluated, or None.  Raises `SpaceError` where the function fails or answers nothing."""
+        try:
+            answer = self.function(candidate)
+        except Exception as error:
+            raise SpaceError(f"the constraint {self.name} failed: {type(error).__name__}: {error}") from error
+        if isinstance(answer, str):
+            return f"breaks the constraint {self.name}: {answer}"
+        if not isinstance(answer, bool | np.bool_):
+            raise SpaceError(
+                f"the constraint {self.name} returned {answer!r}; it must return True, False, or a sentence that says why not"
+            )
+        return None if answer else f"breaks the constraint {self.name}"
+
+
+@attrs.frozen
 class Proposal:
     """What an optimizer asks to have evaluated.
 
@@ -252,7 +280,7 @@ class Problem:
         self,
         space: Space,
         objectives: Sequence[Objective],
-        constraints: Sequence[Constraint] = (),
+        constraints: Sequence[Constraint | Predicate] = (),
         seed: int = 0,
         *,
         parallelism: int = 1,
@@ -263,7 +291,8 @@ class Problem:
         self.space = space
         self.decisions: DecisionSpace = space.decisions
         self.objectives = tuple(objectives)
-        self.constraints = tuple(constraints)
+        self.constraints = tuple(found for found in constraints if isinstance(found, Constraint))
+        self.predicates = tuple(found for found in constraints if isinstance(found, Predicate))
         self.seed = seed
         self.parallelism = parallelism
         self.trials = trials
@@ -287,21 +316,28 @@ class Problem:
 
     def refusal(self, genotype: Genotype) -> str | None:
         """Why a genotype need not be evaluated (it cannot be built, it breaks a constraint), or None."""
-        if self._known is None:
+        if not self.selective:
             return None
         try:
             metrics = self.known(genotype)
+            reasons = (predicate.refusal(self.candidate(genotype)) for predicate in self.predicates)
+            reason = next((found for found in reasons if found), None)
         except (GraphError, SpaceError) as error:
             return str(error)
         for constraint in self.constraints:
             if constraint.violation(metrics):
                 return f"breaks the constraint {constraint}: {constraint.metric} is {metrics[constraint.metric]:g}"
-        return None
+        return reason
+
+    @property
+    def selective(self) -> bool:
+        """Whether a genotype can be refused at all."""
+        return self._known is not None or bool(self.predicates)
 
     def sample(self, rng: np.random.Generator, tries: int = 100) -> Genotype:
         """A random genotype; one that is not refused, where `tries` draws find one."""
         genotype = self.decisions.sample(rng)
-        for _ in range(tries if self._known else 0):
+        for _ in range(tries if self.selective else 0):
             if self.refusal(genotype) is None:
                 break
             genotype = self.decisions.sample(rng)

@@ -25,7 +25,15 @@ from morphml_core.config import (
     resolve_file,
     resolve_mapping,
 )
-from morphml_core.errors import Complaint, ConfigurationError, EvaluationError, GraphError, MorphMLError, StorageError
+from morphml_core.errors import (
+    Complaint,
+    ConfigurationError,
+    EvaluationError,
+    GraphError,
+    MorphMLError,
+    SpaceError,
+    StorageError,
+)
 from morphml_core.experiment import settings as experiment_settings
 from morphml_core.experiment.journal import Listener, is_alive, retry
 from morphml_core.experiment.loop import INTERRUPTED, Loop
@@ -37,6 +45,7 @@ from morphml_core.plugins.loader import Loader
 from morphml_core.plugins.refs import PYTHON
 from morphml_core.problem import Problem, Resources, Trial
 from morphml_core.protocols import Artifacts, Evaluator, Exporter, Signed, Space, Storage, Workbench
+from morphml_core.space.decisions import Genotype
 from morphml_core.work import Work
 
 _SAMPLES = 50
@@ -405,19 +414,28 @@ def check(resolved: Resolved) -> None:
 
 
 def _check_space(resolved: Resolved, problem: Problem) -> None:
-    """Refuse a space of which no network can be built."""
+    """Refuse a space of which no network can be built, and constraints that cannot be asked."""
     rng, error = problem.rng(0, stream=2), None
     for _ in range(_SAMPLES):
+        genotype = problem.decisions.sample(rng)
         try:
-            problem.known(problem.decisions.sample(rng))
+            problem.known(genotype)
         except GraphError as found:
             error = found
         except EvaluationError as found:
             raise _complaint(resolved.evaluator, f"{_owner(resolved.evaluator)}: {found}") from None
         else:
-            return
+            return _check_predicates(resolved, problem, genotype)
     message = f"{_owner(resolved.space)}: no network of it can be built; {_SAMPLES} were drawn at random, the last one: {error}"
     raise _complaint(resolved.space, message)
+
+
+def _check_predicates(resolved: Resolved, problem: Problem, genotype: Genotype) -> None:
+    for predicate in problem.predicates:
+        try:
+            predicate.refusal(problem.candidate(genotype))
+        except SpaceError as error:
+            raise ConfigurationError([Complaint(resolved.configuration.source, str(error))]) from error
 
 
 def _built(part: Part[Any], *collaborators: Any) -> Any:

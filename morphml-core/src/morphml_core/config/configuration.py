@@ -16,7 +16,7 @@ from morphml_core.plugins.hooks import Context
 from morphml_core.plugins.objects import described
 from morphml_core.plugins.refs import PYTHON
 from morphml_core.plugins.words import shown
-from morphml_core.problem import Constraint, Objective
+from morphml_core.problem import Constraint, Objective, Predicate
 
 TRAJECTORY = (
     "space", "evaluator", "optimizer", "stopper", "objectives", "constraints", "seed", "reproducible", "deduplicate",
@@ -44,8 +44,8 @@ class Configuration:
     """When the search ends."""
     optimizer: ComponentRef = attrs.field(factory=lambda: ComponentRef("optimizer", "random"))
     """How candidates are proposed."""
-    constraints: tuple[Constraint, ...] = ()
-    """Bounds on metrics: `parameters <= 1e6`."""
+    constraints: tuple[Constraint | Predicate, ...] = ()
+    """Bounds on metrics, `parameters <= 1e6`; or functions of a candidate, `{python: "my_rules.py:shallow"}`, that say whether it may be evaluated."""
     seed: int = 0
     """The seed of all randomness of the experiment."""
     stopper: ComponentRef | None = None
@@ -106,6 +106,8 @@ def plain(value: Any) -> Any:
         return name | {str(key): plain(option) for key, option in value.options.items()}
     if isinstance(value, Constraint):
         return f"{value.metric} {value.comparison} {_exact(value.bound)}"
+    if isinstance(value, Predicate):
+        return {PYTHON: value.name}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):

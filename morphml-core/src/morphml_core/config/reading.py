@@ -12,12 +12,14 @@ import attrs
 from morphml_core.config.configuration import Configuration
 from morphml_core.config.document import Document, fail, in_order, override, plain_document, read_document
 from morphml_core.config.sections import Finalists, Limits, Reproducible, Stop
-from morphml_core.errors import Complaint, ConfigurationError
+from morphml_core.errors import Complaint, ConfigurationError, PluginError
 from morphml_core.plugins.component import HOOK, ComponentRef
-from morphml_core.plugins.refs import Located, Place, below, place_of, read_ref
+from morphml_core.plugins.objects import described
+from morphml_core.plugins.reference import resolve
+from morphml_core.plugins.refs import PYTHON, Located, Place, below, place_of, read_ref
 from morphml_core.plugins.structure import Misfit, Structurer
 from morphml_core.plugins.words import shown, suggestion
-from morphml_core.problem import Constraint, Objective
+from morphml_core.problem import Constraint, Objective, Predicate
 
 
 class UnreadableError(ConfigurationError):
@@ -74,18 +76,19 @@ def configuration_of(document: Document, overrides: Sequence[str], folder: Path 
     """The configuration of a document.  Raises `ConfigurationError` with every complaint."""
     for text in overrides:
         override(document, text)
-    return _Reader(document).configuration(folder, source)
+    return _Reader(document, folder).configuration(source)
 
 
 class _Reader:
     """Reads one section after the other and collects complaints."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, folder: Path | None) -> None:
+        self._folder = folder
         self._data = document.data
         self._places = document.places
         self._complaints = list(document.complaints)
 
-    def configuration(self, folder: Path | None, source: str) -> Configuration:
+    def configuration(self, source: str) -> Configuration:
         if not isinstance(self._data, Mapping):
             found = "it is empty" if self._data is None else f"it is {shown(self._data)}"
             self._complain((), f"a configuration is a mapping with the sections {', '.join(_REQUIRED)}, but {found}")
@@ -99,8 +102,8 @@ class _Reader:
             self._fill(values, source)
             self._check(values)
         if self._complaints:
-            raise UnreadableError(self._complaints, _refs(values), folder)
-        return Configuration(**values, folder=folder, source=source)
+            raise UnreadableError(self._complaints, _refs(values), self._folder)
+        return Configuration(**values, folder=self._folder, source=source)
 
     def _missing(self) -> None:
         for section, meaning in _REQUIRED.items():
@@ -161,26 +164,47 @@ class _Reader:
             found.append(objective)
         return tuple(found)
 
-    def constraints(self, section: str, value: Any) -> tuple[Constraint, ...]:
+    def constraints(self, section: str, value: Any) -> tuple[Constraint | Predicate, ...]:
         values = value if isinstance(value, list | tuple) else [value]
-        found: list[Constraint] = []
-        for index, each in enumerate(values):
-            path: Place = (section, index) if values is value else (section,)
-            if isinstance(each, Constraint):
-                found.append(each)
-                continue
-            text = self._structure(path, each, str, f"constraint {index + 1}")
-            if text is None:
-                continue
-            try:
-                constraint = Constraint.parse(text)
-            except ValueError as error:
-                self._complain(path, str(error))
-                continue
-            if constraint.bound != constraint.bound:
-                self._complain(path, f"'{text}' is not a constraint: its bound is not a number")
-            found.append(constraint)
-        return tuple(found)
+        places: list[Place] = [(section, index) if values is value else (section,) for index in range(len(values))]
+        read = (
+            self._constraint(path, index, each) for index, (path, each) in enumerate(zip(places, values, strict=True))
+        )
+        return tuple(found for found in read if found is not None)
+
+    def _constraint(self, path: Place, index: int, given: Any) -> Constraint | Predicate | None:
+        if isinstance(given, Constraint | Predicate):
+            return given
+        if callable(given):
+            return Predicate(described(given), given)
+        if isinstance(given, Mapping) and set(given) == {PYTHON}:
+            return self._predicate(path, given[PYTHON])
+        text = self._structure(path, given, str, f"constraint {index + 1}")
+        if text is None:
+            return None
+        try:
+            constraint = Constraint.parse(text)
+        except ValueError as error:
+            self._complain(path, str(error))
+            return None
+        if constraint.bound != constraint.bound:
+            self._complain(path, f"'{text}' is not a constraint: its bound is not a number")
+        return constraint
+
+    def _predicate(self, path: Place, given: Any) -> Predicate | None:
+        if callable(given):
+            return Predicate(described(given), given)
+        try:
+            found = resolve(str(given), self._folder)
+        except PluginError as error:
+            self._complain((*path, PYTHON), str(error))
+            return None
+        if not callable(found):
+            self._complain(
+                (*path, PYTHON), f"'{given}' is {shown(found)}, not a function; a constraint is called with a candidate"
+            )
+            return None
+        return Predicate(str(given), found)
 
     def hooks(self, section: str, value: Any) -> tuple[ComponentRef, ...]:
         values = value if isinstance(value, list | tuple) else [value]

@@ -36,7 +36,7 @@ import pluggy
 from morphml_core.errors import BrokenComponentError
 from morphml_core.plugins import hookspecs
 from morphml_core.plugins.component import Part
-from morphml_core.problem import Constraint, Objective
+from morphml_core.problem import Constraint, Objective, Predicate
 
 if TYPE_CHECKING:
     from morphml_core.experiment.events import Event
@@ -53,7 +53,7 @@ class Context:
 
     experiment: str
     objectives: tuple[Objective, ...] = ()
-    constraints: tuple[Constraint, ...] = ()
+    constraints: tuple[Constraint | Predicate, ...] = ()
     trials: int | None = None
     evaluations: int | None = None
     time: float | None = None
