@@ -49,7 +49,7 @@ class Evaluate:
     """Four steps; `odd` networks of width 5 raise, of width 6 return NaN; the others have a noisy accuracy."""
 
     steps: int = 4
-    budget: Budget = Budget()
+    budget: Budget = attrs.field(factory=Budget)
 
     def known(self, candidate):
         return {"parameters": float(candidate.values["width"] * 10)}
@@ -177,7 +177,7 @@ class Shuffled:
         self.running = {}
 
 
-class Death(Exception):
+class Death(Exception):  # noqa: N818
     """The process dies here."""
 
 

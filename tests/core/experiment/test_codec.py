@@ -1,3 +1,4 @@
+import contextlib
 import json
 import math
 from typing import get_args
@@ -70,11 +71,8 @@ def test_a_damaged_event_is_an_event_or_a_storage_error(data):
             whole.pop(key, None)
         else:
             whole[key] = data.draw(JSON)
-    try:
+    with contextlib.suppress(StorageError):
         event = decode(json.dumps(whole))
-    except StorageError as error:
-        assert str(error)
-    else:
         assert decode(encode(event)) == event or "nan" in encode(event)
 
 
@@ -138,13 +136,17 @@ def test_what_json_cannot_hold():
         ("{}", "an event cannot be read: its version is None, but a version is a whole number from 1"),
         (
             '{"type":"finished","version":2}',
-            "an event of type 'finished' in format 2 cannot be read (known are formats up to 1): a newer MorphML wrote it; "
-            "install that version or a later one",
+            (
+                "an event of type 'finished' in format 2 cannot be read (known are formats up to 1): a newer MorphML wrote it; "
+                "install that version or a later one"
+            ),
         ),
         (
             '{"type":"pruned","version":1}',
-            "an event of type 'pruned' in format 1 cannot be read (known are formats up to 1): a newer MorphML wrote it; "
-            "install that version or a later one",
+            (
+                "an event of type 'pruned' in format 1 cannot be read (known are formats up to 1): a newer MorphML wrote it; "
+                "install that version or a later one"
+            ),
         ),
         (
             '{"type":"closed","version":1,"time":1,"host":"h"}',

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from morphml_core.experiment.events import Proposed
 from morphml_core.experiment.journal import Clock
 from morphml_core.experiment.settings import Settings
-from morphml_core.problem import Outcome, Problem, Report, Task, Trial
+from morphml_core.problem import Outcome, Problem, Report, Task
 from morphml_core.protocols import Executor
 
 
@@ -32,7 +33,7 @@ class Dispatch:
         """Whether the outcome of any task is still to come."""
         return bool(self._in_flight)
 
-    def start(self, trial: Trial, attempt: int) -> None:
+    def start(self, trial: Proposed, attempt: int) -> None:
         """Submit an attempt at the trial with the next flush; it takes its place at once."""
         settings = self._settings
         self._in_flight[trial.number] = attempt, self._clock()

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType, TracebackType
 
 
 class Interrupts:
-    """While entered, SIGINT calls `stop`, and raises `KeyboardInterrupt` only within `waiting()`, or the second time.
+    """While entered, SIGINT calls `stop`, and raises `KeyboardInterrupt` only while `waiting` is set, or the second time.
 
     Does nothing outside the main thread, or where the program has its own handler.
     """
 
     def __init__(self, stop: Callable[[], None]) -> None:
         self._stop = stop
-        self._waiting = False
+        self.waiting = False
         self._seen = False
         self._installed = False
 
@@ -37,14 +36,5 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again, self._seen = self._seen, True
         self._stop()
-        if again or self._waiting:
+        if again or self.waiting:
             raise KeyboardInterrupt
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Here it may be broken off."""
-        self._waiting = True
-        try:
-            yield
-        finally:
-            self._waiting = False

@@ -163,7 +163,7 @@ class Loop:
         """Why the search ends at once, although trials are running."""
         if self._pace.cuts and self._pace.target:
             return self._pace.target
-        return self._limits.time_is_up(self.state, self._clock())
+        return self._limits.time_is_up(self.state, self._clock)
 
     def _complete(self) -> str | None:
         """Why the search ends, now that nothing is running."""
@@ -219,12 +219,12 @@ class Loop:
 
     def _wanted(self) -> int:
         """How many proposals to ask for now."""
-        room = self._dispatch.room
+        room, limits, state = self._dispatch.room, self._limits, self.state
         if room <= 0 or self._waiting or self._stopping or self._pace.target:
             return 0
-        left = self._limits.left(self.state)
-        if left == 0 or self._limits.is_stale(self.state) or self._limits.time_is_up(self.state, self._clock()):
+        if limits.is_stale(state) or limits.time_is_up(state, self._clock):
             return 0
+        left = limits.left(state)
         return room if left is None else min(room, left)
 
     def _submit_waiting(self) -> None:
@@ -293,9 +293,8 @@ class Loop:
 
     def _start(self, number: int) -> None:
         attempt = self.state.attempts_of(number) + 1
-        trial = self.state.trials[number]
         self._journal.add(events.Submitted(number, attempt, self._clock()))
-        self._dispatch.start(trial, attempt)
+        self._dispatch.start(self.state.proposed(number), attempt)
 
     # from message to result ----------------------------------------------------------------------------
 
@@ -311,15 +310,18 @@ class Loop:
         self._commit()
 
     def _poll(self) -> Sequence[Report | Outcome]:
-        left = self._limits.time_left(self.state, self._clock())
+        timeout, interrupts = _POLL, self._interrupts
+        left = self._limits.time_left(self.state, self._clock)
+        if left is not None:
+            timeout = min(left, _POLL)
         try:
-            with self._interrupts.waiting():
-                if self._stopping:
-                    return ()
-                return self._dispatch.poll(_POLL if left is None else min(left, _POLL))
+            interrupts.waiting = True
+            return () if self._stopping else self._dispatch.poll(timeout)
         except KeyboardInterrupt:
             self._stopping = True
             return ()
+        finally:
+            interrupts.waiting = False
 
     def _report(self, report: Report) -> None:
         number = report.number

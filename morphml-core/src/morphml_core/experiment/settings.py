@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -109,12 +110,12 @@ class Limits:
     def left(self, state: State) -> int | None:
         """How many trials of the search may still be proposed; None: any number."""
         stop = self._stop
-        room = []
+        left = math.inf
         if stop.trials is not None:
-            room.append(stop.trials - self._reserved - len(state.trials))
+            left = stop.trials - self._reserved - len(state.trials)
         if stop.evaluations is not None:
-            room.append(stop.evaluations - self._reserved - state.evaluations)
-        return max(0, min(room)) if room else None
+            left = min(left, stop.evaluations - self._reserved - state.evaluations)
+        return None if left == math.inf else max(0, int(left))
 
     def full(self, state: State) -> str | None:
         """Why no more trials are proposed, by their number."""
@@ -125,13 +126,13 @@ class Limits:
             return f"{stop.trials} trials are done"
         return f"{stop.evaluations} evaluations are done"
 
-    def time_left(self, state: State, now: float) -> float | None:
+    def time_left(self, state: State, clock: Callable[[], float]) -> float | None:
         """Seconds of search left; None: any number."""
-        return None if self._stop.time is None else max(0.0, self._stop.time - state.elapsed(now))
+        return None if self._stop.time is None else max(0.0, self._stop.time - state.elapsed(clock()))
 
-    def time_is_up(self, state: State, now: float) -> str | None:
+    def time_is_up(self, state: State, clock: Callable[[], float]) -> str | None:
         """Why the search ends now, by the clock."""
-        if self.time_left(state, now) != 0.0:
+        if self.time_left(state, clock) != 0.0:
             return None
         return f"the time of {self._stop.time:g} s is up"
 

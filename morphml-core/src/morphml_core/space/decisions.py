@@ -82,6 +82,7 @@ class DecisionSpace:
             self.dimensions += decision.domain.width
         self._varied = [index for index, decision in enumerate(self.decisions) if decision.domain.size != 1]
         self._parents = frozenset(parent for _, parent, _ in self._rules)
+        self._conditional = any(parent >= 0 for _, parent, _ in self._rules)
 
     def _parent_of(self, decision: Decision) -> int:
         if decision.path in self._index:
@@ -171,6 +172,8 @@ class DecisionSpace:
 
     def _decode(self, units: list[float]) -> Genotype:
         decoders = self._decoders
+        if not self._conditional:
+            return Genotype([decode(units) for decode in decoders])
         return self._fill(lambda index: decoders[index](units))
 
     def decode(self, vector: NDArray[np.float64] | Sequence[float]) -> Genotype:

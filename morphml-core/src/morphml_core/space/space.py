@@ -34,6 +34,7 @@ class SearchSpace:
         self.decisions = decisions
         self.operations = operations
         self._express = express
+        self._last: tuple[Genotype, Candidate] | None = None
         self._named = sorted(
             (self._name(decision.path), index)
             for index, decision in enumerate(decisions.decisions)
@@ -55,8 +56,15 @@ class SearchSpace:
     def express(self, genotype: Genotype) -> Candidate:
         """The candidate of a genotype: its effective graph, its hyperparameters and their common fingerprint.
 
+        The last one is kept: a search in one process expresses each genotype to judge it, and then again to evaluate it.
         Raises `GraphError` where the values make no network.
         """
+        last = self._last
+        if last is None or last[0] is not genotype:
+            last = self._last = genotype, self._candidate(genotype)
+        return last[1]
+
+    def _candidate(self, genotype: Genotype) -> Candidate:
         values = self.decisions.values(genotype)
         slots = genotype.slots
         hyperparameters = {name: slots[index] for name, index in self._named if slots[index] is not None}
