@@ -26,8 +26,9 @@ class Scale:
     deviation: Tensor
 
     def apply(self, values: Tensor) -> Tensor:
-        """Standardised values, float32."""
-        return (values.float() - self.mean) / self.deviation
+        """Standardised values, float32; images with their channels last in memory, as their networks have them."""
+        scaled = (values.float() - self.mean) / self.deviation
+        return scaled.contiguous(memory_format=torch.channels_last) if scaled.ndim == 4 else scaled
 
     def invert(self, values: Tensor) -> Tensor:
         """The values that `apply` would turn into these."""

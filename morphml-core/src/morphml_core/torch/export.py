@@ -54,7 +54,7 @@ def export(source: Source, artifacts: Artifacts, folder: Path) -> dict[str, Any]
     content = stored(source.trial, artifacts)
     prepared = prepare(source.data, source.settings.holdout, source.settings.standardize, _CPU)
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(content["model"], folder / "weights.pt")
+    torch.save({name: value.contiguous() for name, value in content["model"].items()}, folder / "weights.pt")
     (folder / "model.py").write_text(module_source(source.lowered, prepared), encoding="utf-8")
     model = reload(folder)
     with isolated(0, _CPU, source.settings.threads or 1, True):

@@ -130,7 +130,9 @@ class Training:
             self._seconds, self._notes = saved["seconds"], list(saved["notes"])
             self._curve = [(step, metrics) for step, metrics in saved["curve"]]
         with self._isolated(seed_of(self._seed, 0)):
+            # Channels last in memory: a step takes about two thirds of the time on the CPU, and tensor cores want it too.
             model = run.make().to(run.device)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             members = run.prepared.subset(run.task.budget.fraction)
             trainee = Trainee(model, run.prepared, run.settings, self._batch, members, run.settings.capture)
             if saved is not None:
