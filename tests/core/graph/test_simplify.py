@@ -47,3 +47,15 @@ def test_a_shape_that_is_not_surely_the_same_keeps_what_makes_it():
     assert [node.op for node, live in zip(found.nodes, found.live, strict=True) if live] == [
         "input", "conv", "zero", "max_pool", "batch_norm", "output",
     ]  # fmt: skip
+
+
+def test_the_earliest_node_of_a_shape_is_found_also_where_it_is_read_twice():
+    builder = GraphBuilder()
+    x = builder.add("conv", builder.add("input"), channels=8)
+    doubled = builder.add("add", x, x, builder.add("sigmoid", x))
+    zero = builder.add("relu", builder.add("zero", doubled))
+    builder.add("output", builder.add("concat", doubled, builder.add("batch_norm", zero)))
+    found = simplify(builder.graph(), vision())
+    assert [node.inputs for node, live in zip(found.nodes, found.live, strict=True) if live and node.op == "zero"] == [
+        (1,)
+    ]

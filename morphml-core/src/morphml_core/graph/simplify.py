@@ -213,7 +213,7 @@ class _Forms:
             index = waiting.pop()
             if self._terms[index] == term:
                 found.append(index)
-            fresh = [source for source in self._sources[index] if source not in seen]
+            fresh = set(self._sources[index]) - seen
             seen.update(fresh)
             waiting.extend(fresh)
         least = min((self._depths[index] for index in found), default=0)
