@@ -165,7 +165,7 @@ def _network(material: Material) -> list[Section]:
         figure = drawing.network(graph, material.problem.space.operations, material.signature)
     except MorphMLError as error:
         return [Section("network", "The best network", f"It cannot be drawn: {error}")]
-    text = f"Trial {material.best.number}, from input to output. Nodes in a row share a box"
+    text = f"Trial {material.best.number}, from input to output. Nodes in a row share a box, and a dotted frame holds what is there several times"
     text += "; below them, the shape that leaves it (without the batch)." if material.signature is not None else "."
     return [Section("network", "The best network", text, _json(figure), wide=True)]
 

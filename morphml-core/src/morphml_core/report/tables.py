@@ -54,7 +54,7 @@ def facts(material: Material) -> list[Fact]:
     sizes = "infinitely many" if math.isinf(size) else number(size) if size < 1e15 else f"about {size:.2g}"
     found = [
         Fact("Objectives", ", ".join(f"{objective.goal} {objective.name}" for objective in problem.objectives)),
-        Fact("Constraints", ", ".join(str(constraint) for constraint in problem.constraints) or "none"),
+        Fact("Constraints", ", ".join(map(str, [*problem.constraints, *problem.predicates])) or "none"),
         Fact("Space", f"{len(problem.decisions)} decisions, {sizes} genotypes"),
         Fact("Trials", f"{number(len(trials))}" + (f" ({states})" if states else "")),
         Fact("Different candidates", number(len({trial.fingerprint or trial.genotype for trial in trials}))),
