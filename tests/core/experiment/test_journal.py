@@ -13,7 +13,7 @@ import pytest
 
 from morphml_core.errors import HeldError, StorageError
 from morphml_core.experiment import events
-from morphml_core.experiment.journal import is_alive, open_journal, retry, this_process
+from morphml_core.experiment.journal import is_alive, open_journal, retry, status, this_process
 from morphml_core.experiment.settings import Settings
 from morphml_core.experiment.state import State
 from morphml_core.space.decisions import Genotype
@@ -74,6 +74,16 @@ def test_a_process_that_is_no_more_is_dead():
     assert is_alive(events.Opened(HERE, gone.pid, 1.0, 1.0)) is False
     assert is_alive(events.Opened("mars", gone.pid, 1.0, 1.0)) is None
     assert is_alive(this_process(1.0)) is True
+
+
+def test_the_status_of_an_experiment_whose_process_died_is_interrupted(other_process):
+    def held(host, started):
+        return State.of([events.Started({}, {}, SINCE), events.Opened(host, other_process.pid, started, SINCE)])
+
+    assert status(State()) == "new"
+    assert status(held(HERE, other_process.create_time())) == "running"
+    assert status(held(HERE, other_process.create_time() - 100.0)) == "interrupted"
+    assert status(held("mars", 1.0)) == "running"
 
 
 def test_opening_starts_a_new_experiment_and_queues_what_was_running(storage):

@@ -138,6 +138,13 @@ def is_alive(holder: events.Opened) -> bool | None:
         return False
 
 
+def status(state: State) -> str:
+    """The state's status, with a look at the process that holds it: `interrupted` where that one is dead."""
+    if state.status == "running" and state.holder is not None and is_alive(state.holder) is False:
+        return "interrupted"
+    return state.status
+
+
 def _refuse_living(holder: events.Opened, settings: Settings) -> None:
     if holder.pid == os.getpid() and holder.host == socket.gethostname():
         return
