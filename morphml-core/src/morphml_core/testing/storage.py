@@ -93,7 +93,7 @@ class StorageSuite:
     @pytest.mark.parametrize("wrong", [0, 1, 2, 4, 100])
     def test_an_append_at_another_index_is_refused(self, make: Make, wrong: int) -> None:
         """Before the end and after it: a conflict, and nothing is stored."""
-        storage = make("fenced")
+        storage = make(f"fenced {wrong}")
         storage.append(log()[:3], 0)
         with pytest.raises(ConflictError):
             storage.append(log()[3:5], wrong)
