@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -203,6 +205,9 @@ def test_operation_sets():
         space(network, operations="nowhere")
 
 
+distinct = itertools.count()  # names of neighbours must differ
+
+
 def layers(depth):
     leaves = st.sampled_from(["relu", "batch_norm", [], op("conv", channels=choice(8, 16))])
     if depth == 0:
@@ -214,7 +219,7 @@ def layers(depth):
         some,
         inner.map(residual),
         inner.map(optional),
-        some.map(lambda blocks: choice(*blocks, name="pick")),
+        some.map(lambda blocks: choice(*blocks, name=f"pick{next(distinct)}")),
         some.map(lambda blocks: branch(*blocks)),
         st.builds(repeat, inner, st.sampled_from([0, 2, integer(0, 2), choice(1, 3)]), share=st.booleans()),
         some.map(lambda blocks: cell(2, blocks)),
