@@ -148,6 +148,10 @@ def test_parallel_coordinates_show_the_decisions_that_matter(material):
     assert labels[-2:] == ["<b>accuracy</b>", "<b>parameters</b>"]
     assert "hyperparameters.learning_rate" in labels
     assert count == len(figure.data[0].line.color)
+    for axis in figure.data[0].dimensions:
+        if axis.range:
+            low, high = axis.range
+            assert all(low <= place <= high for place in (*axis.values, *axis.tickvals))
 
 
 def test_ten_thousand_trials_stay_small_and_quick(make_search, make_material):

@@ -202,7 +202,10 @@ def _ticks(domain: Domain, slots: Sequence[Any]) -> dict[str, Any]:
         )
         places = [len(known) if slot is None else known.index(slot) for slot in slots]
         names = [value(one) for one in known] + (["inactive"] if None in slots else [])
-        return {"values": places, "tickvals": list(range(len(names))), "ticktext": [_short(name, 15) for name in names]}
+        return {
+            "values": places, "tickvals": list(range(len(names))), "ticktext": [_short(name, 15) for name in names],
+            "range": [0, max(len(names) - 1, 1)],
+        }  # fmt: skip
     turn = math.log10 if domain.log else float
     low, high = turn(domain.low), turn(domain.high)
     below = low - (high - low or 1.0) * 0.15
