@@ -18,6 +18,7 @@ LAYERS = {
     "experiment": 8,
     "testing": 9,
     "config": 9,
+    "assembly": 10,
     "report": 10,
     "session": 11,
     "cli": 12,

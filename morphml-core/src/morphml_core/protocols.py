@@ -190,7 +190,7 @@ class Workload(Protocol):
 
     @property
     def specification(self) -> Mapping[str, Any] | None:
-        """JSON from which another process rebuilds the workload (`session.workload_from`); None when it holds live objects."""
+        """JSON from which another process rebuilds the workload (`assembly.workload_from`); None when it holds live objects."""
 
     def run(self, task: Task) -> Generator[Report, None, Outcome]:
         """Evaluate one task: yields its reports, returns its outcome.  Never raises `Exception`: failures are outcomes with a cause."""

@@ -5,22 +5,26 @@ The command line and the Python face stand on the same three functions: `open_ex
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import attrs
-
+from morphml_core.assembly import (
+    artifacts_of,
+    built,
+    check,
+    check_space,
+    digest,
+    problem_of,
+    specification_of,
+    versions,
+)
 from morphml_core.config import (
     Configuration,
     Resolved,
     difference,
-    from_mapping,
     resolve,
     resolve_file,
     resolve_mapping,
@@ -28,28 +32,20 @@ from morphml_core.config import (
 from morphml_core.errors import (
     Complaint,
     ConfigurationError,
-    EvaluationError,
-    GraphError,
     MorphMLError,
-    SpaceError,
     StorageError,
 )
-from morphml_core.experiment import settings as experiment_settings
-from morphml_core.experiment.journal import Listener, is_alive, retry
+from morphml_core.experiment.journal import Listener, retry, status
 from morphml_core.experiment.loop import INTERRUPTED, Loop
 from morphml_core.experiment.settings import Settings
 from morphml_core.experiment.state import State
-from morphml_core.plugins.component import Part
 from morphml_core.plugins.hooks import Hooks
-from morphml_core.plugins.loader import Loader
 from morphml_core.plugins.refs import PYTHON
 from morphml_core.problem import Problem, Resources, Trial
 from morphml_core.protocols import Artifacts, Evaluator, Exporter, Signed, Space, Storage, Workbench
-from morphml_core.space.decisions import Genotype
 from morphml_core.work import Work
 
-_SAMPLES = 50
-"""So many networks, drawn at random, are tried before a space is called impossible."""
+__all__ = ["Experiment", "check", "open_experiment", "search"]
 
 
 class Experiment:
@@ -90,14 +86,13 @@ class Experiment:
     @cached_property
     def evaluator(self) -> Evaluator:
         """The evaluator, in this process."""
-        made: Evaluator = _built(self.resolved.evaluator, self.space)
+        made: Evaluator = built(self.resolved.evaluator, self.space)
         return made
 
     @cached_property
     def artifacts(self) -> Artifacts:
         """Where models and checkpoints are kept."""
-        made: Artifacts = _artifacts(self.resolved)
-        return made
+        return artifacts_of(self.resolved)
 
     @cached_property
     def storage(self) -> Storage:
@@ -108,39 +103,29 @@ class Experiment:
     @cached_property
     def problem(self) -> Problem:
         """The space and what is wanted of it."""
-        held = self.configuration
-        return Problem(
-            self.space,
-            held.objectives,
-            held.constraints,
-            held.seed,
-            parallelism=held.reproducible.window if held.reproducible else 1,
-            trials=held.stop.trials,
-            budget=self.evaluator.budget,
-            known=self.evaluator.known,
-        )
+        return problem_of(self.configuration, self.space, self.evaluator)
 
     @property
     def workload(self) -> Work:
         """What an executor runs."""
-        return Work(self.space, self.evaluator, self.artifacts, _specification(self.resolved))
+        return Work(self.space, self.evaluator, self.artifacts, specification_of(self.resolved))
 
     @property
     def settings(self) -> Settings:
         """What the loop is told beside the problem."""
-        held, limits, finals = self.configuration, self.configuration.trial, self.configuration.finalists
+        held, limits = self.configuration, self.configuration.trial
         return Settings(
             name=self.name,
             configuration=held.trajectory(),
-            versions=_versions(),
-            stop=experiment_settings.Stop(held.stop.trials, held.stop.evaluations, held.stop.time, held.stop.target),
+            versions=versions(),
+            stop=held.stop,
             window=held.reproducible.window if held.reproducible else None,
-            finalists=experiment_settings.Finalists(finals.top, finals.repeats, finals.epochs) if finals else None,
+            finalists=held.finalists,
             deduplicate=held.deduplicate,
             retries=limits.retries,
             timeout=limits.timeout,
             resources=Resources(limits.cpus, limits.memory, limits.gpus),
-            digest=_digest(held),
+            digest=digest(held),
             take_over=self._take_over,
         )
 
@@ -153,7 +138,7 @@ class Experiment:
         Ctrl-C, `ConfigurationError` for a space that is impossible, `HeldError` where another process holds the experiment,
         and `StorageError`.
         """
-        _check_space(self.resolved, self.problem)
+        check_space(self.resolved, self.problem)
         hooks = Hooks.create(self.resolved.hooks, self.configuration.context())
         try:
             self._loop = self._make_loop(_Listeners([hooks, *listeners]))
@@ -168,17 +153,17 @@ class Experiment:
     def _make_loop(self, listener: Listener) -> Loop:
         resolved, problem = self.resolved, self.problem
         stopper, cache = resolved.stopper, resolved.cache
-        executor = _built(resolved.executor, self.workload)
+        executor = built(resolved.executor, self.workload)
         if self.configuration.reproducible is None:
             problem.parallelism = executor.slots
         return Loop(
             problem,
-            _built(resolved.optimizer, problem),
+            built(resolved.optimizer, problem),
             executor,
             self.storage,
             self.settings,
-            make_stopper=(lambda: _built(stopper, problem)) if stopper else None,
-            cache=_built(cache) if cache else None,
+            make_stopper=(lambda: built(stopper, problem)) if stopper else None,
+            cache=built(cache) if cache else None,
             listener=listener,
         )
 
@@ -221,7 +206,7 @@ class Experiment:
         state, best = self.state, self.best()
         return {
             "experiment": self.name,
-            "status": self._status(),
+            "status": status(self.state),
             "reason": state.reason,
             "seconds": round(state.elapsed(), 3),
             "trials": state.counts,
@@ -237,12 +222,6 @@ class Experiment:
                 for f in state.finalists
             ],
         }
-
-    def _status(self) -> str:
-        holder = self.state.holder
-        if holder is not None and is_alive(holder) is False:
-            return "interrupted"
-        return self.state.status
 
     def _brief(self, trial: Trial) -> dict[str, Any]:
         return {
@@ -288,7 +267,7 @@ class Experiment:
             experiment=self.name,
             problem=self.problem,
             trials=self.trials(),
-            status=self._status(),
+            status=status(self.state),
             reason=state.reason,
             best=self.best(),
             front=self.front(),
@@ -394,121 +373,3 @@ def search(
 
 def _is_component(evaluator: Any) -> bool:
     return isinstance(evaluator, str | Mapping) or hasattr(evaluator, "evaluate")
-
-
-def check(resolved: Resolved) -> None:
-    """Build what a search needs and see whether its networks fit its data.  Evaluates nothing.
-
-    Raises `ConfigurationError`.
-    """
-    space = resolved.space.create()
-    evaluator = _built(resolved.evaluator, space)
-    held = resolved.configuration
-    problem = Problem(
-        space, held.objectives, held.constraints, held.seed, budget=evaluator.budget, known=evaluator.known
-    )
-    _built(resolved.optimizer, problem)
-    if resolved.stopper is not None:
-        _built(resolved.stopper, problem)
-    _check_space(resolved, problem)
-
-
-def _check_space(resolved: Resolved, problem: Problem) -> None:
-    """Refuse a space of which no network can be built, and constraints that cannot be asked."""
-    rng, error = problem.rng(0, stream=2), None
-    for _ in range(_SAMPLES):
-        genotype = problem.decisions.sample(rng)
-        try:
-            problem.known(genotype)
-        except GraphError as found:
-            error = found
-        except EvaluationError as found:
-            raise _complaint(resolved.evaluator, f"{_owner(resolved.evaluator)}: {found}") from None
-        else:
-            return _check_predicates(resolved, problem, genotype)
-    message = f"{_owner(resolved.space)}: no network of it can be built; {_SAMPLES} were drawn at random, the last one: {error}"
-    raise _complaint(resolved.space, message)
-
-
-def _check_predicates(resolved: Resolved, problem: Problem, genotype: Genotype) -> None:
-    for predicate in problem.predicates:
-        try:
-            predicate.refusal(problem.candidate(genotype))
-        except SpaceError as error:
-            raise ConfigurationError([Complaint(resolved.configuration.source, str(error))]) from error
-
-
-def _built(part: Part[Any], *collaborators: Any) -> Any:
-    """The implementation; complaints that it raises while it is built get the place where the section stands."""
-    try:
-        return part.create(*collaborators)
-    except ConfigurationError as error:
-        placed = [c if c.where else Complaint(part.ref.where, c.message) for c in error.complaints]
-        raise ConfigurationError(placed) from error.__cause__
-    except StorageError:
-        raise
-    except MorphMLError as error:
-        raise _complaint(part, f"{_owner(part)}: {error}") from error
-    except ImportError as error:
-        raise _complaint(part, f"{_owner(part)} cannot be built: {type(error).__name__}: {error}") from error
-
-
-def _owner(part: Part[Any]) -> str:
-    return f"{part.ref.kind} '{part.ref.name}'"
-
-
-def _complaint(part: Part[Any], message: str) -> ConfigurationError:
-    return ConfigurationError([Complaint(part.ref.where, message)])
-
-
-def _artifacts(resolved: Resolved) -> Any:
-    """The artifact store; one that keeps files in a folder, and was given none, keeps them in the output folder."""
-    part = resolved.artifacts
-    if getattr(part.config, "folder", "") is None:
-        part = attrs.evolve(
-            part, config=attrs.evolve(part.config, folder=str(resolved.configuration.output / "artifacts"))
-        )
-    return part.create(resolved.configuration.experiment)
-
-
-def _specification(resolved: Resolved) -> Mapping[str, Any] | None:
-    """What another process needs to build the same workload, as JSON; None where the configuration holds live objects."""
-    held = resolved.configuration
-    for ref in (held.space, held.evaluator, held.artifacts):
-        if not _is_plain(ref.options):
-            return None
-    return {"configuration": held.to_json(), "folder": str(held.folder) if held.folder else None}
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return all(_is_plain(inner) for inner in value.values())
-    if isinstance(value, list | tuple):
-        return all(_is_plain(inner) for inner in value)
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def workload_from(specification: Mapping[str, Any]) -> Work:
-    """The workload of a specification, built in this process."""
-    folder = Path(specification["folder"]) if specification["folder"] else None
-    configuration = from_mapping(specification["configuration"], folder=folder)
-    loader = Loader(folder=folder)
-    space: Space = loader.load(configuration.space).create()
-    evaluator: Evaluator = loader.load(configuration.evaluator).create(space)
-    artifacts = loader.load(configuration.artifacts)
-    if getattr(artifacts.config, "folder", "") is None:
-        artifacts = attrs.evolve(
-            artifacts, config=attrs.evolve(artifacts.config, folder=str(configuration.output / "artifacts"))
-        )
-    return Work(space, evaluator, artifacts.create(configuration.experiment), specification)
-
-
-def _digest(configuration: Configuration) -> str:
-    """Identifies the evaluator with its options, for the keys of a shared cache."""
-    plain = configuration.to_json()
-    text = json.dumps([plain["evaluator"], configuration.seed], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _versions() -> dict[str, str]:
-    return {"morphml-core": version("morphml-core")}

@@ -21,7 +21,7 @@ _MESSAGE_LENGTH = 4000
 class Work:
     """Evaluates tasks, and turns whatever goes wrong into an outcome with a cause.
 
-    With a `specification` (JSON of the configuration) it is pickled as that, and rebuilt by `morphml_core.session.workload_from`;
+    With a `specification` (JSON of the configuration) it is pickled as that, and rebuilt by `morphml_core.assembly.workload_from`;
     otherwise as its live objects, which cloudpickle can carry to another process.
     """
 
@@ -80,8 +80,8 @@ class Work:
 
 
 def _from_specification(specification: Mapping[str, Any]) -> Any:
-    # The session stands above this module, so it is named, not imported.
-    return importlib.import_module("morphml_core.session").workload_from(specification)
+    # The assembly stands above this module, so it is named, not imported.
+    return importlib.import_module("morphml_core.assembly").workload_from(specification)
 
 
 def _report(task: Task, found: object) -> Report:

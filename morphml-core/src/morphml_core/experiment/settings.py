@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+from attrs.validators import ge, gt, optional
 
-from morphml_core.errors import Complaint, ConfigurationError
 from morphml_core.experiment.state import State
+from morphml_core.plugins.units import Seconds
 from morphml_core.problem import Problem, Resources, Trial, TrialState
+
+
+def _finite(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> None:
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"'{attribute.name}' must be a finite number: {value}")
 
 
 @attrs.frozen
 class Stop:
-    """When the search ends: at the first of these.  None: no limit.
+    """When the search ends: at the first of these conditions.  At least one is needed."""
 
-    `trials` counts every trial: duplicates, refused ones, failures and the finalists' repeats too.  `evaluations` counts trials that
-    are truly evaluated.  `time` is in seconds of search, over all openings.  `target` is a value of the first objective.
-    """
-
-    trials: int | None = None
-    evaluations: int | None = None
-    time: float | None = None
-    target: float | None = None
+    trials: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    """All trials: duplicates, failures and the finalists' repeats included."""
+    evaluations: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    """Trials that were evaluated: without those that reuse the result of an equal network."""
+    time: Seconds | None = attrs.field(default=None, validator=optional(gt(Seconds(0))))
+    """Time of searching, over all runs of the experiment: 10m, 2h."""
+    target: float | None = attrs.field(default=None, validator=_finite)
+    """A value of the first objective that is good enough."""
 
 
 @attrs.frozen
 class Finalists:
-    """Evaluate the `top` leaders `repeats` times again, with new seeds (and `epochs`, if given), and choose among them."""
+    """The leaders are evaluated again, with new seeds, and the best is chosen among them."""
 
-    top: int = 5
-    repeats: int = 3
-    epochs: int | None = None
+    top: int = attrs.field(default=5, validator=ge(1))
+    """How many leaders."""
+    repeats: int = attrs.field(default=3, validator=ge(1))
+    """How many further evaluations each gets.  They come out of `stop.trials`."""
+    epochs: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    """Epochs of each repeat; the evaluator's own number where it is not set."""
 
     @property
     def total(self) -> int:
@@ -55,43 +64,14 @@ class Settings:
     configuration: Mapping[str, Any] = attrs.field(factory=dict)
     versions: Mapping[str, str] = attrs.field(factory=dict)
     stop: Stop = attrs.field(factory=Stop)
-    window: int | None = None
+    window: int | None = attrs.field(default=None, validator=optional(ge(1)))
     finalists: Finalists | None = None
     deduplicate: bool = True
-    retries: int = 3
+    retries: int = attrs.field(default=3, validator=ge(0))
     timeout: float | None = None
     resources: Resources = attrs.field(factory=Resources)
     digest: str = ""
     take_over: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        complaints = list(self._complaints())
-        if complaints:
-            raise ConfigurationError(complaints)
-
-    def _complaints(self) -> Iterator[Complaint]:
-        stop = self.stop
-        for name in ("trials", "evaluations", "time"):
-            value = getattr(stop, name)
-            if value is not None and value <= 0:
-                yield Complaint(f"stop.{name}", f"is {value}, but must be above 0")
-        if self.window is not None and self.window < 1:
-            yield Complaint("reproducible.window", f"is {self.window}, but must be at least 1")
-        if self.retries < 0:
-            yield Complaint("trial.retries", f"is {self.retries}, but must be at least 0")
-        if self.finalists is not None:
-            yield from self._complaints_of_finals(self.finalists)
-
-    def _complaints_of_finals(self, finals: Finalists) -> Iterator[Complaint]:
-        for name, value in (("top", finals.top), ("repeats", finals.repeats)):
-            if value < 1:
-                yield Complaint(f"finalists.{name}", f"is {value}, but must be at least 1")
-        for name, limit in (("trials", self.stop.trials), ("evaluations", self.stop.evaluations)):
-            if limit is not None and finals.total >= limit:
-                yield Complaint(
-                    f"stop.{name}",
-                    f"is {limit}, but the finalists alone take {finals.total}; raise it, or lower finalists.top or finalists.repeats",
-                )
 
 
 IDLE = 1000

@@ -1,0 +1,165 @@
+"""Builds what a configuration names, and says with file and line what cannot be built."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from morphml_core.config import Configuration, Resolved
+from morphml_core.config.configuration import plain
+from morphml_core.errors import (
+    Complaint,
+    ConfigurationError,
+    EvaluationError,
+    GraphError,
+    MorphMLError,
+    SpaceError,
+    StorageError,
+)
+from morphml_core.plugins.component import Part
+from morphml_core.plugins.loader import Loader
+from morphml_core.plugins.refs import read_ref
+from morphml_core.problem import Problem
+from morphml_core.protocols import Artifacts, Evaluator, Space
+from morphml_core.space.decisions import Genotype
+from morphml_core.work import Work
+
+_SAMPLES = 50
+"""So many networks, drawn at random, are tried before a space is called impossible."""
+
+
+def check(resolved: Resolved) -> None:
+    """Build what a search needs and see whether its networks fit its data.  Evaluates nothing.
+
+    Raises `ConfigurationError`.
+    """
+    space = resolved.space.create()
+    problem = problem_of(resolved.configuration, space, built(resolved.evaluator, space))
+    built(resolved.optimizer, problem)
+    if resolved.stopper is not None:
+        built(resolved.stopper, problem)
+    check_space(resolved, problem)
+
+
+def problem_of(configuration: Configuration, space: Space, evaluator: Evaluator) -> Problem:
+    """The space, and what the configuration wants of it."""
+    window = configuration.reproducible.window if configuration.reproducible else 1
+    return Problem(
+        space,
+        configuration.objectives,
+        configuration.constraints,
+        configuration.seed,
+        parallelism=window,
+        trials=configuration.stop.trials,
+        budget=evaluator.budget,
+        known=evaluator.known,
+    )
+
+
+def check_space(resolved: Resolved, problem: Problem) -> None:
+    """Refuse a space of which no network can be built, and constraints that cannot be asked."""
+    rng, error = problem.rng(0, stream=2), None
+    for _ in range(_SAMPLES):
+        genotype = problem.decisions.sample(rng)
+        try:
+            problem.known(genotype)
+        except GraphError as found:
+            error = found
+        except EvaluationError as found:
+            raise complaint(resolved.evaluator, f"{owner(resolved.evaluator)}: {found}") from None
+        else:
+            return _check_predicates(resolved, problem, genotype)
+    message = f"{owner(resolved.space)}: no network of it can be built; {_SAMPLES} were drawn at random, the last one: {error}"
+    raise complaint(resolved.space, message)
+
+
+def _check_predicates(resolved: Resolved, problem: Problem, genotype: Genotype) -> None:
+    for predicate in problem.predicates:
+        try:
+            predicate.refusal(problem.candidate(genotype))
+        except SpaceError as error:
+            raise ConfigurationError([Complaint(resolved.configuration.source, str(error))]) from error
+
+
+def built(part: Part[Any], *collaborators: Any) -> Any:
+    """The implementation; complaints that it raises while it is built get the place where the section stands."""
+    try:
+        return part.create(*collaborators)
+    except ConfigurationError as error:
+        placed = [c if c.where else Complaint(part.ref.where, c.message) for c in error.complaints]
+        raise ConfigurationError(placed) from error.__cause__
+    except StorageError:
+        raise
+    except MorphMLError as error:
+        raise complaint(part, f"{owner(part)}: {error}") from error
+    except ImportError as error:
+        raise complaint(part, f"{owner(part)} cannot be built: {type(error).__name__}: {error}") from error
+
+
+def owner(part: Part[Any]) -> str:
+    """What messages call a part."""
+    return f"{part.ref.kind} '{part.ref.name}'"
+
+
+def complaint(part: Part[Any], message: str) -> ConfigurationError:
+    """An error of one complaint, at the place where the part stands in the configuration."""
+    return ConfigurationError([Complaint(part.ref.where, message)])
+
+
+def artifacts_of(resolved: Resolved) -> Artifacts:
+    """The artifact store; one that keeps files in a folder, and was given none, keeps them in the output folder."""
+    made: Artifacts = built(
+        _placed(resolved.artifacts, resolved.configuration.output), resolved.configuration.experiment
+    )
+    return made
+
+
+def _placed(part: Part[Any], output: Path) -> Part[Any]:
+    if getattr(part.config, "folder", "") is not None:
+        return part
+    return attrs.evolve(part, config=attrs.evolve(part.config, folder=str(output / "artifacts")))
+
+
+def specification_of(resolved: Resolved) -> Mapping[str, Any] | None:
+    """What another process needs to build the same workload, as JSON; None where the configuration holds live objects."""
+    held = resolved.configuration
+    refs = (held.space, held.evaluator, held.artifacts)
+    if not all(_is_plain(ref.options) for ref in refs):
+        return None
+    folder, output = (str(path.absolute()) if path else None for path in (held.folder, held.output))
+    return {"experiment": held.experiment, "folder": folder, "output": output, **{ref.kind: plain(ref) for ref in refs}}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(_is_plain(inner) for inner in value.values())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(inner) for inner in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def workload_from(specification: Mapping[str, Any]) -> Work:
+    """The workload of a specification, built in this process."""
+    loader = Loader(folder=Path(specification["folder"]) if specification["folder"] else None)
+    parts = {kind: loader.load(read_ref(kind, specification[kind], {})) for kind in ("space", "evaluator", "artifacts")}
+    space: Space = parts["space"].create()
+    evaluator: Evaluator = parts["evaluator"].create(space)
+    artifacts = _placed(parts["artifacts"], Path(specification["output"])).create(specification["experiment"])
+    return Work(space, evaluator, artifacts, specification)
+
+
+def digest(configuration: Configuration) -> str:
+    """Identifies the evaluator with its options, for the keys of a shared cache."""
+    text = json.dumps([plain(configuration.evaluator), configuration.seed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """The versions that an experiment records."""
+    return {"morphml-core": version("morphml-core")}
