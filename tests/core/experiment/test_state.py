@@ -201,8 +201,8 @@ def test_the_best_finalist_is_the_best_of_the_means_of_repeats(lab):
     for number, repeat_of, accuracy in ((3, 0, 0.5), (4, 0, 0.7), (5, 1, 0.65), (6, 1, 0.75)):
         state.apply(events.Proposed(number, GENOTYPE, "", 1.0, repeat_of=repeat_of))
         state.apply(events.Finished(number, {"accuracy": accuracy}, 1.0))
-    assert state.best == state.trials[1]
-    assert state.best.metrics == {"accuracy": 0.8}
+    assert state.best == state.trials[6]
+    assert state.best.metrics == {"accuracy": 0.75}
     first, second = state.finalists
     assert (first.trial.number, first.repeats, first.metrics) == (1, (5, 6), {"accuracy": pytest.approx(0.7)})
     assert (second.trial.number, second.metrics) == (0, {"accuracy": pytest.approx(0.6)})

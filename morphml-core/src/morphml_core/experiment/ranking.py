@@ -67,10 +67,11 @@ class Ranking:
 
     @property
     def best(self) -> Trial | None:
-        """The best finalist by the mean of its repeats, or the best trial where nothing was repeated."""
+        """The trial to hand back: the best repeat of the finalist with the best mean, or the best trial where nothing was repeated."""
         finalists = self.finalists
         if finalists:
-            return finalists[0].trial
+            repeats = self._repeats[finalists[0].trial.number][1]
+            return min(repeats, key=lambda trial: (*self._problem.rank_key(trial), trial.number))
         return self._best[1] if self._best else None
 
     @property

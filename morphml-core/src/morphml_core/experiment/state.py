@@ -285,7 +285,7 @@ class State:
 
     @property
     def best(self) -> Trial | None:
-        """The best finished trial; where finalists were evaluated again, the one with the best mean of its repeats."""
+        """The best finished trial; after finals, the best repeat of the finalist whose repeats have the best mean."""
         return self._ranking.best if self._ranking else None
 
     @property
