@@ -183,3 +183,13 @@ def _wait_for(condition, seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.1)
+
+
+def test_the_distributions_in_use_are_recorded(configuration):
+    from importlib.metadata import version
+
+    with open_experiment({**configuration, "optimizer": "regularized_evolution"}) as experiment:
+        experiment.run()
+        assert experiment.state.started.versions == {
+            name: version(name) for name in ("morphml-core", "morphml-optimizers")
+        }

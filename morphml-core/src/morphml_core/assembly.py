@@ -19,6 +19,7 @@ from morphml_core.errors import (
     EvaluationError,
     GraphError,
     MorphMLError,
+    PluginError,
     SpaceError,
     StorageError,
 )
@@ -160,6 +161,13 @@ def digest(configuration: Configuration) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def versions() -> dict[str, str]:
-    """The versions that an experiment records."""
-    return {"morphml-core": version("morphml-core")}
+def versions(resolved: Resolved) -> dict[str, str]:
+    """The distributions in use with their versions: those of the components, by name."""
+    loader, found = Loader(), {"morphml-core": version("morphml-core")}
+    for _, part in resolved.parts():
+        try:
+            entry = loader.entry(part.ref.kind, part.ref.name)
+        except PluginError:
+            continue  # an object of this process
+        found[entry.distribution] = entry.version
+    return dict(sorted(found.items()))

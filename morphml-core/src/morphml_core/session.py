@@ -117,7 +117,7 @@ class Experiment:
         return Settings(
             name=self.name,
             configuration=held.trajectory(),
-            versions=versions(),
+            versions=versions(self.resolved),
             stop=held.stop,
             window=held.reproducible.window if held.reproducible else None,
             finalists=held.finalists,
