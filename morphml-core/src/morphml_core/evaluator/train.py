@@ -40,7 +40,7 @@ _below_half: Any = attrs.validators.lt(0.5)
 class Config:
     """Options of the evaluator `train`."""
 
-    dataset: Part[Dataset] = kinds.part("dataset")  # noqa: RUF009
+    dataset: Part[Dataset] = kinds.part("dataset")
     """The data to train, validate and test on."""
     epochs: int = attrs.field(default=10, validator=attrs.validators.ge(1))
     """Passes over the training samples in a full evaluation; an optimizer such as Hyperband asks for less."""
