@@ -1,15 +1,16 @@
 """How many candidate-epochs a minute training gets through, three ways, on the same networks and data.
 
-    python benchmarks/training.py [--data FOLDER] [--networks 4] [--epochs 2] [--rounds 3]
+    python benchmarks/training.py [--data FOLDER] [--networks 6] [--epochs 2] [--rounds 3]
 
 One candidate-epoch is one pass of one network over the training images and a measurement on the validation images; building the
-network, and capturing its step, count too.  The networks are random ones of the space `cnn`.
+network, and capturing its step, count too.  The networks are the first that a random search of
+examples/fashion_mnist.yaml would train.
 
 - dataloader: a plain loop with a DataLoader, as tutorials write it;
 - eager: MorphML's loop with the data on the device, steps launched one by one;
 - captured: the same, a step captured as one CUDA graph (CUDA only).
 
-Prints one JSON object.  Needs Python, torch and attrs; `--data` is a folder of Fashion-MNIST's IDX files (default: that of Debian's
+Prints one JSON object.  `--data` is a folder of Fashion-MNIST's IDX files (default: that of Debian's
 package); where it has none, 60,000 random images of the same size stand in, which take the same time.
 """
 
@@ -19,7 +20,6 @@ import argparse
 import json
 import logging
 import statistics
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -31,24 +31,20 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-try:
-    import morphml_core  # noqa: F401
-except ImportError:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "morphml-core" / "src"))
-
+from morphml_core.assembly import problem_of
+from morphml_core.config import resolve_file
 from morphml_core.dataset import fashion_mnist
 from morphml_core.errors import EvaluationError
 from morphml_core.evaluator.train import Config
 from morphml_core.graph.cost import known_metrics
-from morphml_core.graph.shapes import Lowered, lower
+from morphml_core.graph.shapes import Lowered
 from morphml_core.protocols import Data, Split
-from morphml_core.space import cnn
 from morphml_core.torch.build import build
 from morphml_core.torch.data import Prepared, prepare
 from morphml_core.torch.isolation import isolated, seed_of
 from morphml_core.torch.steps import Trainee, precision
 
-SPACE = cnn.Config(stages=(2, 3), depth=(1, 2), widths=(16, 24, 32, 48))
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "fashion_mnist.yaml"
 
 
 def images(folder: Path, count: int) -> tuple[Data, str]:
@@ -72,15 +68,13 @@ def _first(split: Split, count: int) -> Split:
 
 
 def networks(count: int) -> list[Lowered]:
-    """The first random networks of the space."""
-    space, rng = cnn.create(SPACE), np.random.default_rng(0)
-    found = []
-    for _ in range(count):
-        graph = space.express(space.decisions.sample(rng)).graph
-        assert graph is not None
-        assert space.operations is not None
-        found.append(lower(graph, space.operations, fashion_mnist.FashionMnist.signature))
-    return found
+    """The first networks that a random search of the example would train: random ones that keep its constraints."""
+    resolved = resolve_file(EXAMPLE)
+    space = resolved.space.create()
+    evaluator = resolved.evaluator.create(space)
+    problem = problem_of(resolved.configuration, space, evaluator)
+    candidates = [problem.candidate(problem.sample(problem.rng(number))) for number in range(count)]
+    return [evaluator.lowered(candidate) for candidate in candidates]
 
 
 def plain(lowered: Lowered, prepared: Prepared, settings: Config, epochs: int, workers: int) -> None:
@@ -163,7 +157,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Candidate-epochs a minute: DataLoader, eager, captured.")
     parser.add_argument("--data", type=Path, default=fashion_mnist.DEBIAN, help="folder of Fashion-MNIST's IDX files")
     parser.add_argument("--images", type=int, help="training and validation images (default: 60000; on the CPU 3000)")
-    parser.add_argument("--networks", type=int, default=4)
+    parser.add_argument("--networks", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=128)

@@ -17,6 +17,7 @@ LAYERS = {
     **dict.fromkeys(BUILT_INS, 7),
     "experiment": 8,
     "testing": 9,
+    "pytest_plugin": 9,
     "config": 9,
     "assembly": 10,
     "report": 10,
