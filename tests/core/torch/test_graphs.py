@@ -21,7 +21,7 @@ def trainee(capture, dropout=0.0, **changes):
     targets = np.arange(256) % 4
     inputs = (rng.random((256, 1, 8, 8)) * 60 + targets[:, None, None, None] * 50).astype(np.uint8)
     prepared = prepare(Data(Split(inputs, targets), None, None, Signature((1, 8, 8), 4)), 0.2, True, device)
-    settings = Config(dataset=None, batch_size=32, learning_rate=0.01, **{"amp": "off", **changes})
+    settings = Config(dataset=None, batch_size=32, **{"learning_rate": 0.01, "amp": "off", **changes})
     with isolated(0, device, 1, True):
         layers = [nn.Conv2d(1, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(dropout)]
         model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128, 4)).to(device)
@@ -75,7 +75,7 @@ def test_a_step_that_asks_the_host_falls_back_and_says_why():
 
     class Asking(nn.Module):
         def forward(self, x):
-            return x * (1 if float(x.sum()) > 0 else 2)
+            return x * (1 if float(x.detach().sum()) > 0 else 2)
 
     found.model.append(Asking())
     losses = run(found)
