@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import attrs
 
 from morphml_core.problem import (
-    Budget, Candidate, Metrics, Outcome, Proposal, Report, Resources, Task, Trial,
+    Budget,
+    Candidate,
+    Metrics,
+    Outcome,
+    Proposal,
+    Report,
+    Resources,
+    Task,
+    Trial,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -305,5 +313,3 @@ class Cache(Protocol):
 
     def put(self, key: str, metrics: Metrics) -> None:
         """Store metrics under a key; a later `put` of the same key replaces them."""
-
-

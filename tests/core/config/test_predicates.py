@@ -79,6 +79,5 @@ def test_what_is_no_function_is_refused(mapping, tmp_path):
         from_mapping({**mapping, "constraints": [{"python": reference}, {"python": f"{tmp_path}/rules.py:smal"}]})
     assert str(caught.value).splitlines() == [
         f"constraints[0].python: '{reference}' is 3 (a whole number), not a function; a constraint is called with a candidate",
-        f"constraints[1].python: '{tmp_path}/rules.py:smal' cannot be imported: {tmp_path}/rules.py has no 'smal'; "
-        "there are broken, number, silent, small",
+        f"constraints[1].python: '{tmp_path}/rules.py:smal' cannot be imported: {tmp_path}/rules.py has no 'smal'; there are broken, number, silent, small",
     ]

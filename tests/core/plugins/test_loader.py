@@ -1,4 +1,3 @@
-# ruff: noqa: RUF009
 import importlib.metadata
 
 import attrs
