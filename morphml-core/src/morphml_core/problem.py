@@ -269,6 +269,21 @@ class _Key(ISeedSequence):
         return self._key
 
 
+class _Lent:
+    """One generator that is set to the start of a trial's numbers again and again."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._bits: Any = rng.bit_generator
+        self._fresh: Any = self._bits.state
+        self._key: NDArray[np.uint64] = self._fresh["state"]["key"]
+
+    def start(self, number: int) -> np.random.Generator:
+        self._key[1] = number
+        self._bits.state = self._fresh
+        return self._rng
+
+
 class Problem:
     """A space, what is wanted of it, and the experiment's seed.
 
@@ -298,12 +313,27 @@ class Problem:
         self.trials = trials
         self.budget = budget
         self._known = known
-        self.candidate = lru_cache(maxsize=4096)(space.express)
+        self.selective = known is not None or bool(self.predicates)
+        """Whether a genotype can be refused at all."""
+        # An optimizer looks at a genotype before it proposes it, the loop before it submits it, and a search at its neighbours.
+        self.candidate = lru_cache(maxsize=256)(space.express)
+        self._judged = lru_cache(maxsize=4096)(self._judge)
+        self._lent: _Lent | None = None
 
     def rng(self, number: int, stream: int = 0) -> np.random.Generator:
         """A generator of its own for a trial number (and a stream, where one trial needs several)."""
         key = np.array((self.seed % 2**64, (stream << 48) + number), dtype=np.uint64)
         return np.random.Generator(np.random.Philox(_Key(key)))  # type: ignore[arg-type]  # numpy takes any ISeedSequence
+
+    def lent_rng(self, number: int) -> np.random.Generator:
+        """The generator `rng(number)` on loan: the next call of `lent_rng` starts it again, for its own number.
+
+        For a generator that is not kept; it takes a fifth of the time.
+        """
+        lent = self._lent
+        if lent is None:
+            lent = self._lent = _Lent(self.rng(0))
+        return lent.start(number)
 
     def seed_of(self, number: int) -> int:
         """The seed of a trial's evaluation, below 2**31."""
@@ -316,10 +346,13 @@ class Problem:
 
     def refusal(self, genotype: Genotype) -> str | None:
         """Why a genotype need not be evaluated (it cannot be built, it breaks a constraint), or None."""
-        if not self.selective:
-            return None
+        return self._judged(genotype) if self.selective else None
+
+    def _judge(self, genotype: Genotype) -> str | None:
         try:
             metrics = self.known(genotype)
+            if not (self.constraints or self.predicates):
+                return None
             reasons = (predicate.refusal(self.candidate(genotype)) for predicate in self.predicates)
             reason = next((found for found in reasons if found), None)
         except (GraphError, SpaceError) as error:
@@ -328,11 +361,6 @@ class Problem:
             if constraint.violation(metrics):
                 return f"breaks the constraint {constraint}: {constraint.metric} is {metrics[constraint.metric]:g}"
         return reason
-
-    @property
-    def selective(self) -> bool:
-        """Whether a genotype can be refused at all."""
-        return self._known is not None or bool(self.predicates)
 
     def sample(self, rng: np.random.Generator, tries: int = 100) -> Genotype:
         """A random genotype; one that is not refused, where `tries` draws find one."""
@@ -347,9 +375,12 @@ class Problem:
         """The objectives of a trial as losses (smaller is better); infinite where it has none."""
         if trial.state not in (TrialState.FINISHED, TrialState.STOPPED):
             return (math.inf,) * len(self.objectives)
+        metrics = trial.metrics
         return tuple(
-            objective.loss(trial.metrics[objective.name]) if objective.name in trial.metrics else math.inf
-            for objective in self.objectives
+            [
+                objective.loss(metrics[objective.name]) if objective.name in metrics else math.inf
+                for objective in self.objectives
+            ]
         )
 
     def violation(self, trial: Trial) -> float:

@@ -7,6 +7,7 @@ import importlib
 import traceback
 from collections.abc import Generator, Mapping
 from time import perf_counter
+from types import GeneratorType
 from typing import Any
 
 from morphml_core.errors import EvaluationError, GraphError, SpaceError
@@ -15,6 +16,7 @@ from morphml_core.protocols import Artifacts, Evaluator, Measurement, Space, Wor
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory", "CUDA error: out of memory")
 _TRACE_LINES = 6
+_STEPS = 2**31
 _MESSAGE_LENGTH = 4000
 
 
@@ -58,6 +60,10 @@ class Work:
                     except StopIteration as end:
                         metrics = _metrics(end.value, "returned")
                         return Outcome(number, attempt, metrics, duration=spent + perf_counter() - since)
+                    except (Exception, SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as error:  # such as GeneratorExit, which would pass for a cancelled task
+                        raise EvaluationError(Cause.ERROR, f"the evaluation raised {type(error).__name__}") from error
                     report = _report(task, found)
                     spent += perf_counter() - since
                     yield report
@@ -70,7 +76,7 @@ class Work:
 
     def _start(self, task: Task) -> Generator[Measurement, None, Metrics]:
         evaluation = self.evaluator.evaluate(task, self.space.express(task.genotype), self._workbench)
-        if not isinstance(evaluation, Generator):
+        if type(evaluation) is not GeneratorType and not isinstance(evaluation, Generator):
             raise EvaluationError(
                 Cause.ERROR,
                 f"the evaluator's evaluate() returned a {type(evaluation).__name__}, not a generator; "
@@ -89,11 +95,15 @@ def _report(task: Task, found: object) -> Report:
         raise EvaluationError(
             Cause.ERROR, f"the evaluator yielded a {type(found).__name__}; it must yield a Measurement(step, metrics)"
         )
+    if not 0 <= found.step < _STEPS:
+        raise EvaluationError(
+            Cause.ERROR, f"the evaluator yielded the step {found.step}; steps are whole numbers from 0 to {_STEPS - 1}"
+        )
     return Report(task.number, task.attempt, int(found.step), _metrics(found.metrics, "yielded"))
 
 
 def _metrics(found: object, verb: str) -> Metrics:
-    if not isinstance(found, Mapping):
+    if type(found) is not dict and not isinstance(found, Mapping):
         raise EvaluationError(
             Cause.ERROR, f"the evaluator {verb} a {type(found).__name__} as its metrics; it must be numbers by name"
         )
@@ -105,7 +115,7 @@ def _number(name: object, value: Any, verb: str) -> float:
         if isinstance(value, str | bytes):
             raise TypeError
         return float(value)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise EvaluationError(
             Cause.ERROR, f"the evaluator {verb} {value!r:.200} as the metric '{name}'; it must be a number"
         ) from None

@@ -70,7 +70,8 @@ class LocalSearch:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """Neighbours of the best, or random genotypes where a climb begins."""
-        busy, proposals = taken(pending), list[Proposal]()
+        busy = taken(pending)
+        proposals: list[Proposal] = []
         for number in numbers:
             born = self._told + len(pending) + len(proposals)
             proposal = (self._step(busy) if born >= self._config.starts else None) or self._start(number, busy)

@@ -45,10 +45,11 @@ class RegularizedEvolution:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """Random genotypes at first, children later.  Takes as long whatever the number of trials told."""
-        busy, proposals = taken(pending), list[Proposal]()
+        busy = taken(pending)
+        proposals: list[Proposal] = []
         for number in numbers:
             born = self._told + len(pending) + len(proposals)
-            proposal = self._propose(self._problem.rng(number), busy, born)
+            proposal = self._propose(self._problem.lent_rng(number), busy, born)
             if proposal is None:
                 break
             busy.add(proposal.genotype)

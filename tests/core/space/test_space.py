@@ -131,3 +131,12 @@ def test_plain_spaces_are_quick():
     assert quickest(lambda: space.decisions.sample(rng)) < 100e-6
     assert quickest(lambda: space.decisions.mutate(genotype, rng)) < 50e-6
     assert quickest(lambda: space.express(genotype)) < 120e-6
+
+
+def test_a_fingerprint_of_plain_parameters_is_the_same_on_every_python():
+    decisions = DecisionSpace(
+        [Decision("rate", Real(0, 1)), Decision("steps", Integer(1, 3)), Decision("act", Choice(("relu", True)))]
+    )
+    space = SearchSpace(decisions)
+    assert space.express(Genotype((0.1, 3, "relu"))).fingerprint == "623d6f68c44d724abfe0f64b31c3388f"
+    assert space.express(Genotype((0.1, 3, True))).fingerprint == "9b9d07d2c9207f8432468ab7f6e9a0f3"

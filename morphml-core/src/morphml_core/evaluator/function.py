@@ -67,7 +67,7 @@ class FunctionEvaluator:
     def evaluate(self, task: Task, candidate: Candidate, workbench: Workbench) -> Evaluation:
         """Call the function.  Raises `EvaluationError` where what it gives is no measurement."""
         result = self._function(candidate, task) if self._takes_task else self._function(candidate)
-        if isinstance(result, Generator):
+        if type(result) is not float and isinstance(result, Generator):
             return (yield from self._steps(result))
         return self._metrics(result, "returned")
 
@@ -117,7 +117,7 @@ class FunctionEvaluator:
             if isinstance(value, str | bytes):
                 raise TypeError
             number = float(value)
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             found = f"{value!r:.200} ({type(value).__name__})"
             raise self._error(
                 f"{verb} {found} as {name}; give a number, or a dictionary of numbers by metric"
@@ -134,6 +134,10 @@ def _callable(function: Any) -> Callable[..., Any]:
     if not callable(function):
         raise PluginError(
             f"{function!r:.200} ({type(function).__name__}) cannot be called; give a function of (candidate)"
+        )
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise PluginError(
+            f"the function '{function.__name__}' is async; give a plain function, which may call asyncio.run"
         )
     return function  # type: ignore[no-any-return]
 

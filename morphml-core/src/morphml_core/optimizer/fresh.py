@@ -25,11 +25,11 @@ class Fresh:
         self._problem = problem
         self._draws, self._samples, self._near, self._far = draws, samples, near, far
         self._known: set[Genotype] = set()
-        self._refused: dict[Genotype, bool] = {}
+        self._refused: set[Genotype] = set()
 
     def tell(self, trials: Iterable[Trial]) -> None:
         """Remember the genotypes of these trials."""
-        self._known.update(trial.genotype for trial in trials)
+        self._known.update([trial.genotype for trial in trials])
 
     def is_open(self, genotype: Genotype) -> bool:
         """Whether a genotype is neither told nor refused."""
@@ -39,9 +39,10 @@ class Fresh:
         self, numbers: Sequence[int], pending: Sequence[Trial], make: Callable[[Generator], Genotype], origin: str = ""
     ) -> list[Proposal]:
         """A proposal for each trial number, drawn by `make` with the generator of that number; fewer where the space is exhausted."""
-        busy, proposals = taken(pending), list[Proposal]()
+        busy = taken(pending)
+        proposals: list[Proposal] = []
         for number in numbers:
-            rng = self._problem.rng(number)
+            rng = self._problem.lent_rng(number)
             genotype = self.draw(partial(make, rng), busy, rng)
             if genotype is None:
                 break
@@ -55,8 +56,16 @@ class Fresh:
         It is a refused one where the search for others was long and in vain, and None where the whole space was looked at
         and no other fits: the space is exhausted.
         """
+        genotype = make()
+        if genotype not in self._known and genotype not in taken and not self._is_refused(genotype):
+            return genotype
+        return self._look_for(genotype, make, taken, rng)
+
+    def _look_for(
+        self, first: Genotype, make: Callable[[], Genotype], taken: set[Genotype], rng: Generator
+    ) -> Genotype | None:
         spare: Genotype | None = None
-        for genotype in self._drawn(make, rng):
+        for genotype in self._drawn(first, make, rng):
             if genotype in self._known or genotype in taken:
                 continue
             if not self._is_refused(genotype):
@@ -64,8 +73,9 @@ class Fresh:
             spare = genotype
         return self._around(genotype, taken, rng, spare)
 
-    def _drawn(self, make: Callable[[], Genotype], rng: Generator) -> Iterator[Genotype]:
-        for _ in range(self._draws):
+    def _drawn(self, first: Genotype, make: Callable[[], Genotype], rng: Generator) -> Iterator[Genotype]:
+        yield (genotype := first)
+        for _ in range(self._draws - 1):
             genotype = make()
             yield genotype
         if self._is_refused(genotype):
@@ -92,9 +102,14 @@ class Fresh:
         return spare if queue else None
 
     def _is_refused(self, genotype: Genotype) -> bool:
-        if genotype not in self._refused:
-            self._refused[genotype] = self._problem.refusal(genotype) is not None
-        return self._refused[genotype]
+        if not self._problem.selective:
+            return False
+        if genotype in self._refused:
+            return True
+        if self._problem.refusal(genotype) is None:
+            return False
+        self._refused.add(genotype)
+        return True
 
 
 def taken(pending: Sequence[Trial]) -> set[Genotype]:

@@ -281,8 +281,8 @@ class DecisionSpace:
 
     def values(self, genotype: Genotype) -> dict[str, Any]:
         """The active decisions by path."""
-        pairs = zip(self.decisions, genotype.slots, strict=True)
-        return {decision.path: slot for decision, slot in pairs if slot is not None}
+        pairs = zip(self._index, genotype.slots, strict=True)
+        return {path: slot for path, slot in pairs if slot is not None} if self._conditional else dict(pairs)
 
     def genotype(self, values: Mapping[str, Any]) -> Genotype:
         """The genotype with these values by path (lists for subsets).  Raises `SpaceError` where one is missing or wrong."""

@@ -195,8 +195,14 @@ class Integer:
         low, high, count = self.low, self.high, self.size
         if not self.log:
             return lambda units: low + int(units[at] * count) if units[at] < 1.0 else high
-        start, end = math.log(low - 0.5), math.log(high + 0.5)
-        return lambda units: max(low, min(round(math.exp(start + units[at] * (end - start))), high))
+        exp, start = math.exp, math.log(low - 0.5)
+        span = math.log(high + 0.5) - start
+
+        def decode(units: Sequence[float]) -> int:
+            value = round(exp(start + units[at] * span))
+            return low if value < low else high if value > high else value
+
+        return decode
 
     def decode(self, units: Sequence[float]) -> int:
         """The number whose share of [0, 1] holds `units[0]`."""
@@ -245,11 +251,15 @@ class Real:
 
     def decoder(self, at: int) -> Decoder:
         """`decode`, with its one number at `at`."""
-        low, high, span = self.low, self.high, self.high - self.low
-        if not self.log:
-            return lambda units: min(low + units[at] * span, high)
-        start, span = math.log(low), math.log(high) - math.log(low)
-        return lambda units: max(low, min(math.exp(start + units[at] * span), high))
+        low, high = self.low, self.high
+        start, span = (math.log(low), math.log(high) - math.log(low)) if self.log else (low, high - low)
+        exp = math.exp if self.log else float
+
+        def decode(units: Sequence[float]) -> float:
+            value = exp(start + units[at] * span)
+            return low if value < low else high if value > high else value
+
+        return decode
 
     def decode(self, units: Sequence[float]) -> float:
         """The number at `units[0]` between the bounds."""
