@@ -6,7 +6,7 @@ kind in `morphml_core.plugins.component`.  `morphml_core.testing` has a conforma
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -100,6 +100,14 @@ class Signed(Protocol):
         """Equal to the signature of the data that `load` returns."""
 
 
+@runtime_checkable
+class Checked(Protocol):
+    """What a dataset, or an evaluator, may also do: look, before a search begins, whether its data are there."""
+
+    def check_data(self) -> None:
+        """Quick: loads nothing large.  Raises `EvaluationError` with a sentence that tells where to get the data."""
+
+
 # evaluator --------------------------------------------------------------------------------------------
 
 
@@ -147,6 +155,14 @@ class Exporter(Protocol):
 
     def export(self, trial: Trial, candidate: Candidate, workbench: Workbench, folder: Path) -> Mapping[str, Any]:
         """Write the trained network into `folder` and return what was written: {"files": [...], "metrics": {...}, "notes": [...]}."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """What an evaluator may also do: say how long an evaluation takes, for the executor `simulated`."""
+
+    def duration(self, task: Task) -> float:
+        """Seconds that the evaluation of a task takes."""
 
 
 # optimizer, stopper, predictor ------------------------------------------------------------------------
@@ -203,6 +219,12 @@ class Workload(Protocol):
     def run(self, task: Task) -> Generator[Report, None, Outcome]:
         """Evaluate one task: yields its reports, returns its outcome.  Never raises `Exception`: failures are outcomes with a cause."""
 
+    def duration(self, task: Task) -> float | None:
+        """Seconds that the task takes by what the evaluator says (`Timed`); None where it says nothing."""
+
+    def epochs(self, task: Task) -> int | None:
+        """The epochs of a full evaluation; None where the evaluator knows no epochs."""
+
 
 class Executor(Protocol):
     """Kind `executor`: where evaluations run.  `create(config, workload) -> Executor`.
@@ -225,6 +247,15 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End everything and wait for it.  May be called twice."""
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """What an executor may also have: a clock of its own, by which the experiment then goes."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Gives seconds; never goes back."""
 
 
 @attrs.frozen

@@ -5,6 +5,7 @@ The command line and the Python face stand on the same three functions: `open_ex
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from morphml_core.assembly import (
     artifacts_of,
     built,
     check,
-    check_space,
+    check_ready,
     digest,
     problem_of,
     specification_of,
@@ -42,7 +43,7 @@ from morphml_core.experiment.state import State
 from morphml_core.plugins.hooks import Hooks
 from morphml_core.plugins.refs import PYTHON
 from morphml_core.problem import Problem, Resources, Trial
-from morphml_core.protocols import Artifacts, Evaluator, Exporter, Signed, Space, Storage, Workbench
+from morphml_core.protocols import Artifacts, Clocked, Evaluator, Exporter, Signed, Space, Storage, Workbench
 from morphml_core.work import Work
 
 __all__ = ["Experiment", "check", "open_experiment", "search"]
@@ -138,7 +139,7 @@ class Experiment:
         Ctrl-C, `ConfigurationError` for a space that is impossible, `HeldError` where another process holds the experiment,
         and `StorageError`.
         """
-        check_space(self.resolved, self.problem)
+        check_ready(self.resolved, self.problem, self.evaluator)
         hooks = Hooks.create(self.resolved.hooks, self.configuration.context())
         try:
             self._loop = self._make_loop(_Listeners([hooks, *listeners]))
@@ -165,6 +166,7 @@ class Experiment:
             make_stopper=(lambda: built(stopper, problem)) if stopper else None,
             cache=built(cache) if cache else None,
             listener=listener,
+            clock=executor.clock if isinstance(executor, Clocked) else time.time,
         )
 
     def stop(self) -> None:
@@ -245,7 +247,13 @@ class Experiment:
             )
         chosen = self._chosen(trial)
         candidate = self.problem.candidate(chosen.genotype)
-        return evaluator.export(chosen, candidate, Workbench(self.artifacts), Path(folder))
+        try:
+            return evaluator.export(chosen, candidate, Workbench(self.artifacts), Path(folder))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise MorphMLError(
+                f"cannot write trial {chosen.number} to {folder}: {reason}; name another folder"
+            ) from error
 
     def _chosen(self, which: Trial | int | Literal["best"]) -> Trial:
         trial = self.best() if which == "best" else self.state.trials.get(which) if isinstance(which, int) else which

@@ -12,7 +12,7 @@ from typing import Any
 
 from morphml_core.errors import EvaluationError, GraphError, SpaceError
 from morphml_core.problem import Cause, Metrics, Outcome, Report, Task
-from morphml_core.protocols import Artifacts, Evaluator, Measurement, Space, Workbench
+from morphml_core.protocols import Artifacts, Evaluator, Measurement, Space, Timed, Workbench
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory", "CUDA error: out of memory")
 _TRACE_LINES = 6
@@ -73,6 +73,22 @@ class Work:
         except (Exception, SystemExit) as error:
             cause, message = explain(error)
             return Outcome(number, attempt, cause=cause, message=message, duration=spent + perf_counter() - since)
+
+    def duration(self, task: Task) -> float | None:
+        """Seconds that the task takes by what the evaluator says; None where it says nothing.
+
+        A task that the evaluator cannot judge takes no time: its evaluation will say what is wrong.
+        """
+        if not isinstance(self.evaluator, Timed):
+            return None
+        try:
+            return float(self.evaluator.duration(task))
+        except (EvaluationError, GraphError, SpaceError):
+            return 0.0
+
+    def epochs(self, task: Task) -> int | None:
+        """The epochs of a full evaluation; None where the evaluator knows no epochs."""
+        return self.evaluator.budget.epochs
 
     def _start(self, task: Task) -> Generator[Measurement, None, Metrics]:
         evaluation = self.evaluator.evaluate(task, self.space.express(task.genotype), self._workbench)
