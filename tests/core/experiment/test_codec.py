@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from morphml_core.errors import StorageError
 from morphml_core.experiment import events
-from morphml_core.experiment.codec import decode, encode, from_dict, to_dict
+from morphml_core.experiment.codec import decode, encode, from_dict, genotype_in, to_dict
 from morphml_core.problem import Budget, Cause
 from morphml_core.space.decisions import Genotype
 from morphml_core.testing.storage import log
@@ -49,6 +49,18 @@ def test_every_event_comes_back_equal(event):
     assert text.isascii()
     assert "\n" not in text
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+@given(EVENTS)
+def test_the_text_is_that_of_the_dictionary(event):
+    with contextlib.suppress(ValueError):  # a number that JSON does not have
+        assert encode(event) == json.dumps(to_dict(event), separators=(",", ":"), allow_nan=False)
+
+
+@given(st.builds(Genotype, st.lists(SLOTS, max_size=6).map(tuple)), st.text())
+def test_the_genotype_is_found_in_the_text(genotype, fingerprint):
+    text = encode(events.Proposed(3, genotype, fingerprint, 1.5))
+    assert json.loads(genotype_in(text)) == json.loads(text)["genotype"]
 
 
 @given(EVENTS)

@@ -67,6 +67,7 @@ class SqlStorage:
         self._name = experiment
         self._engine: Engine | None = None
         self._connection: Connection | None = None
+        self._driver: Any = None
         self._statements: _Statements | None = None
         self._id: int | None = None
         self._steps: dict[int, int] = {}
@@ -106,25 +107,24 @@ class SqlStorage:
 
     def append(self, events: Sequence[Event], expected: int) -> None:
         """Store the events, the first at index `expected`.  Raises `ConflictError` when the log does not end there."""
-        with self._errors("written"):
-            number = self._ready(self._connect())
-            steps = dict(self._steps)
-            changes = Changes(number, expected, steps)
+        try:
+            number = self._id if self._connection is not None and self._id is not None else self._ready(self._connect())
+            changes = Changes(number, expected, dict(self._steps))
             for event in events:
                 changes.add(event)
-            with self._cursor() as cursor:
-                self._take_place(cursor, number, expected, len(events))
-                self._write(cursor, changes)
-            self._steps = steps
+            self._store(changes, number, expected, len(events))
+            self._steps = changes.steps
+        except (SQLAlchemyError, self._dialect.error) as error:
+            raise self._failed(error, "written") from None
 
-    @contextmanager
-    def _cursor(self) -> Iterator[Any]:
-        """A cursor of the driver in a transaction of its own: statements of an append are compiled once, not each time."""
-        driver = self._connect().connection
+    def _store(self, changes: Changes, number: int, expected: int, count: int) -> None:
+        """One transaction, straight with the driver: statements of an append are compiled once, not each time."""
+        driver = self._driver
         cursor = driver.cursor()
         try:
             self._dialect.begin_writing(cursor)
-            yield cursor
+            self._take_place(cursor, number, expected, count)
+            self._write(cursor, changes)
             driver.commit()
         except BaseException:
             driver.rollback()
@@ -178,6 +178,7 @@ class SqlStorage:
         if self._connection is None:
             self._engine = self._dialect.engine()
             self._connection = self._engine.connect()
+            self._driver = self._connection.connection.dbapi_connection
         return self._connection
 
     def _check(self, connection: Connection) -> bool:
@@ -234,8 +235,11 @@ class SqlStorage:
         try:
             yield
         except (SQLAlchemyError, self._dialect.error) as error:
-            self._forget_connection()
-            raise StorageError(self._dialect.explain(error, done)) from None
+            raise self._failed(error, done) from None
+
+    def _failed(self, error: Exception, done: str) -> StorageError:
+        self._forget_connection()
+        return StorageError(self._dialect.explain(error, done))
 
     def _forget_connection(self) -> None:
         try:

@@ -6,7 +6,6 @@ and dashboards.  Times are seconds since 1970.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -14,7 +13,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text
 
 from morphml_core.experiment import events
-from morphml_core.experiment.codec import encode
+from morphml_core.experiment.codec import encode, genotype_in
 from morphml_core.experiment.events import Event
 
 SCHEMA = 1
@@ -95,7 +94,7 @@ class Changes:
     def __init__(self, experiment: int, first: int, steps: dict[int, int]) -> None:
         self._experiment = experiment
         self._position = first
-        self._steps = steps
+        self.steps = steps
         self.events: list[Row] = []
         self.new: dict[int, Row] = {}
         self.changed: dict[int, Row] = {}
@@ -106,9 +105,13 @@ class Changes:
 
     def add(self, event: Event) -> None:
         """Take in the next event."""
-        self.events.append({"experiment": self._experiment, "position": self._position, "json": encode(event)})
+        text = encode(event)
+        self.events.append({"experiment": self._experiment, "position": self._position, "json": text})
         self._position += 1
-        _ADD[type(event)](self, event)
+        if type(event) is events.Proposed:
+            self._proposed(event, genotype_in(text))
+        else:
+            _ADD[type(event)](self, event)
 
     def updates(self) -> Iterable[tuple[tuple[str, ...], list[Row]]]:
         """Changes of trials that were there before, grouped by the columns that change."""
@@ -158,10 +161,10 @@ class Changes:
         elif self.status["status"] != "ended":
             self.status["status"] = "interrupted"
 
-    def _proposed(self, event: events.Proposed) -> None:
+    def _proposed(self, event: events.Proposed, genotype: str) -> None:
         self.new[event.number] = {
             "experiment": self._experiment, "number": event.number, "state": "pending", "fingerprint": event.fingerprint,
-            "genotype": _json(event.genotype.slots), "epochs": event.budget.epochs, "fraction": event.budget.fraction, "cause": None,
+            "genotype": genotype, "epochs": event.budget.epochs, "fraction": event.budget.fraction, "cause": None,
             "message": "", "attempt": 0, "proposed": event.time, "ended": None, "duration": None, "worker": "",
             "continues": event.continues, "duplicate_of": event.duplicate_of, "repeat_of": event.repeat_of,
             "origin": _clean(event.origin),
@@ -169,12 +172,12 @@ class Changes:
 
     def _submitted(self, event: events.Submitted) -> None:
         self._change(event.number, state="running", attempt=event.attempt)
-        self._steps[event.number] = 0 if event.attempt == 1 else _AFTER_ANY_REPORT
+        self.steps[event.number] = 0 if event.attempt == 1 else _AFTER_ANY_REPORT
 
     def _reported(self, event: events.Reported) -> None:
-        if event.step <= self._steps.get(event.number, _AFTER_ANY_REPORT):
+        if event.step <= self.steps.get(event.number, _AFTER_ANY_REPORT):
             self._forget(event.number, event.step)
-        self._steps[event.number] = event.step
+        self.steps[event.number] = event.step
         self._metrics.setdefault(event.number, {})[event.step] = event.metrics
 
     def _finished(self, event: events.Finished) -> None:
@@ -188,7 +191,7 @@ class Changes:
 
     def _end(self, event: Any, state: str, **values: Any) -> None:
         self._change(event.number, state=state, ended=event.time, duration=event.duration, **values)
-        self._steps.pop(event.number, None)
+        self.steps.pop(event.number, None)
         if event.metrics:
             self._metrics.setdefault(event.number, {})[0] = event.metrics
 
@@ -202,14 +205,10 @@ class Changes:
 
 _ADD: Mapping[type[Any], Callable[[Changes, Any], None]] = {
     events.Started: Changes._started, events.Opened: Changes._opened, events.Ended: Changes._ended, events.Closed: Changes._closed,
-    events.Proposed: Changes._proposed, events.Submitted: Changes._submitted, events.Reported: Changes._reported,
+    events.Submitted: Changes._submitted, events.Reported: Changes._reported,
     events.Finished: Changes._finished, events.Failed: Changes._failed, events.Stopped: Changes._stopped, events.Lost: Changes._lost,
     events.Retried: Changes._retried,
 }  # fmt: skip
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), default=str)
 
 
 def _clean(text: str) -> str:
