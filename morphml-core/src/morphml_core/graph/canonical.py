@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from morphml_core.graph.ir import Graph, Node, Value
 from morphml_core.graph.isomorphism import Problem, canonical_order
 from morphml_core.graph.operations import OperationSet
-from morphml_core.graph.simplify import ENDS, simplify
+from morphml_core.graph.simplify import ENDS, simplified_columns
 
 
 def effective(graph: Graph, operations: OperationSet) -> Graph:
@@ -27,13 +27,13 @@ def effective(graph: Graph, operations: OperationSet) -> Graph:
 
     Isomorphic graphs give equal results.  Raises `GraphError` for unknown operations and parameters.
     """
-    simplified = simplify(graph, operations)
+    simplified = simplified_columns(graph, operations)
     kept = [index for index, live in enumerate(simplified.live) if live]
     position = {index: rank for rank, index in enumerate(kept)}
-    nodes = [simplified.nodes[index] for index in kept]
-    inputs = [tuple(position[source] for source in node.inputs) for node in nodes]
+    nodes = [(simplified.ops[index], simplified.params[index]) for index in kept]
+    inputs = [tuple([position[source] for source in simplified.inputs[index]]) for index in kept]
     ordered = _ordered(nodes, inputs, operations)
-    labels = [(node.op, tuple((name, _plain(value)) for name, value in node.params)) for node in nodes]
+    labels = _labels(nodes)
     order = canonical_order(Problem(_ranks(labels, ordered), inputs, ordered))
     place = {index: rank for rank, index in enumerate(order)}
     found = []
@@ -58,7 +58,9 @@ def digest(canonical: Graph) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _ordered(nodes: Sequence[Node], inputs: Sequence[tuple[int, ...]], operations: OperationSet) -> list[bool]:
+def _ordered(
+    nodes: Sequence[tuple[str, Mapping[str, Value]]], inputs: Sequence[tuple[int, ...]], operations: OperationSet
+) -> list[bool]:
     """For each node whether the order of its inputs is part of the architecture.
 
     Walks backwards, so that `free[i]` (the order of the output channels of i does not matter) is known for all readers.
@@ -66,26 +68,49 @@ def _ordered(nodes: Sequence[Node], inputs: Sequence[tuple[int, ...]], operation
     free = [True] * len(nodes)
     ordered = [False] * len(nodes)
     for index in range(len(nodes) - 1, -1, -1):
-        node = nodes[index]
-        if node.op in ENDS:
+        op, params = nodes[index]
+        if op in ENDS:
             continue
-        operation = operations[node.op]
-        ordered[index] = len(node.inputs) > 1 and not (
+        operation = operations[op]
+        ordered[index] = len(inputs[index]) > 1 and not (
             operation.commutative and (free[index] or not operation.permutes)
         )
-        channels = operation.channels(dict(node.params))
+        channels = operation.channels(params)
         if channels == "fixed" or (channels == "keep" and not free[index]):
             for source in inputs[index]:
                 free[source] = False
     return ordered
 
 
-def _ranks(labels: Sequence[tuple[str, Any]], ordered: Sequence[bool]) -> list[int]:
+Label: TypeAlias = tuple[str, tuple[tuple[str, Value], ...]]
+
+
+def _labels(nodes: Sequence[tuple[str, Mapping[str, Value]]]) -> list[Label]:
+    """The name and parameters of each node, in plain numbers; one tuple for nodes that share their parameters."""
+    known: dict[tuple[str, int], Label] = {}
+    labels = []
+    for op, params in nodes:
+        label = known.get((op, id(params)))
+        if label is None:
+            label = op, tuple((name, _plain(value)) for name, value in sorted(params.items()))
+            known[op, id(params)] = label
+        labels.append(label)
+    return labels
+
+
+def _ranks(labels: Sequence[Label], ordered: Sequence[bool]) -> list[int]:
     """A number for each label that depends on the labels alone, not on where they stand.
 
     The name comes first so that `input` and others sort alike in every graph; ordered and unordered nodes differ.
     """
-    texts = [repr((label, order)) for label, order in zip(labels, ordered, strict=True)]
+    known: dict[tuple[int, bool], str] = {}
+    texts = []
+    for label, order in zip(labels, ordered, strict=True):
+        key = id(label), order
+        text = known.get(key)
+        if text is None:
+            text = known[key] = repr((label, order))
+        texts.append(text)
     rank = {text: number for number, text in enumerate(sorted(set(texts)))}
     return [rank[text] for text in texts]
 

@@ -17,8 +17,10 @@ Shape: TypeAlias = tuple[int, ...]
 
 
 def _sorted_params(params: Mapping[str, Value] | Sequence[tuple[str, Value]]) -> tuple[tuple[str, Value], ...]:
-    items = params.items() if isinstance(params, Mapping) else params
-    return tuple(sorted((str(key), value) for key, value in items))
+    if not params:
+        return ()
+    items = params.items() if type(params) is dict or isinstance(params, Mapping) else params
+    return tuple(sorted([(str(key), value) for key, value in items]))
 
 
 def _indices(inputs: Iterable[int]) -> tuple[int, ...]:

@@ -50,9 +50,9 @@ class _Search:
         depth = [0] * self.size
         height = [0] * self.size
         for index, edges in enumerate(self.reads):
-            depth[index] = 1 + max((depth[source] for source, _ in edges), default=-1)
+            depth[index] = 1 + max([depth[source] for source, _ in edges], default=-1)
         for index in range(self.size - 1, -1, -1):
-            height[index] = 1 + max((height[reader] for reader, _ in self.read_by[index]), default=-1)
+            height[index] = 1 + max([height[reader] for reader, _ in self.read_by[index]], default=-1)
         keys = list(zip(depth, height, self.labels, strict=True))
         colours = [0] * self.size
         classes = _split(list(range(self.size)), keys, colours, 0)

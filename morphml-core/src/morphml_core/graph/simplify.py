@@ -17,6 +17,7 @@ Repeated inputs (a + a) stay.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,21 +47,57 @@ class Simplified:
     zero: tuple[bool, ...]
 
 
+@attrs.frozen
+class Columns:
+    """What `Simplified` holds, by column; `params` are complete.  Equal nodes share one dictionary, which nobody changes."""
+
+    ops: Sequence[str]
+    inputs: Sequence[tuple[int, ...]]
+    params: Sequence[Params]
+    origin: Sequence[int]
+    live: Sequence[bool]
+    zero: Sequence[bool]
+
+
 def simplify(graph: Graph, operations: OperationSet) -> Simplified:
     """Apply the exact rules to the inputs of the nodes; what is no longer read is marked as not live."""
-    nodes, origin = graph.nodes, tuple(range(len(graph)))
+    found = simplified_columns(graph, operations)
+    columns = zip(found.ops, found.inputs, found.params, strict=True)
+    nodes = tuple(Node(op, sources, params) for op, sources, params in columns)
+    return Simplified(nodes, tuple(found.origin), tuple(found.live), tuple(found.zero))
+
+
+def simplified_columns(graph: Graph, operations: OperationSet) -> Columns:
+    """The same, without a `Node` for each node: most of them need none."""
+    ops: Sequence[str] = [node.op for node in graph.nodes]
+    inputs: Sequence[tuple[int, ...]] = [node.inputs for node in graph.nodes]
+    params = _completed(graph, operations)
+    origin: Sequence[int] = range(len(graph))
     last = len(graph) - 1
     while True:
-        work = _Work(operations, any(node.op == "zero" for node in nodes))
-        for index, node in enumerate(nodes):
-            work.place(index, origin[index], node)
+        work = _Work(operations, "zero" in ops)
+        for index, op in enumerate(ops):
+            work.place(index, origin[index], op, inputs[index], params[index])
         last = work.resolved[last]
         absorbed = work.absorb_sums(_reachable(work.inputs, last))
-        columns = zip(work.ops, work.inputs, work.params, strict=True)
-        nodes = tuple(Node(op, sources, params) for op, sources, params in columns)
-        origin = tuple(work.origin)
+        ops, inputs, params, origin = work.ops, work.inputs, work.params, work.origin
         if not absorbed:  # Otherwise sums that were different may be equal now.
-            return Simplified(nodes, origin, tuple(_reachable(work.inputs, last)), tuple(work.zero))
+            return Columns(ops, inputs, params, origin, _reachable(inputs, last), work.zero)
+
+
+def _completed(graph: Graph, operations: OperationSet) -> Sequence[Params]:
+    """The complete parameters of each node.  Raises `GraphError` for unknown operations and parameters."""
+    # `repr` tells 1 from True, which are equal.
+    known: dict[tuple[str, str], Params] = {}
+    found = []
+    for node in graph.nodes:
+        key = node.op, repr(node.params) if node.params else ""
+        params = known.get(key)
+        if params is None:
+            own = dict(node.params) if node.op in ENDS else operations[node.op].complete(node.params)
+            params = known[key] = own
+        found.append(params)
+    return found
 
 
 class _Work:
@@ -70,32 +107,30 @@ class _Work:
         self.operations = operations
         self.ops: list[str] = []
         self.inputs: list[tuple[int, ...]] = []
-        self.params: list[dict[str, Value]] = []
+        self.params: list[Params] = []
         self.origin: list[int] = []
         self.zero: list[bool] = []
         self.resolved: dict[int, int] = {}
         self.copies: dict[Any, int] = {}
         self.forms = _Forms() if zeros else None
 
-    def place(self, index: int, origin: int, node: Node) -> None:
+    def place(self, index: int, origin: int, op: str, inputs: tuple[int, ...], params: Params) -> None:
         """Place a node, and before it the sum that its inputs imply."""
-        sources = tuple(self.resolved[source] for source in node.inputs)
-        operation = None if node.op in ENDS else self.operations[node.op]
-        arity = 1 if operation is None else operation.arity
-        if arity == 1 and len(sources) > 1:
+        sources = tuple([self.resolved[source] for source in inputs])
+        operation = None if op in ENDS else self.operations[op]
+        if len(sources) > 1 and (operation is None or operation.arity == 1):
             sources = (self._put(origin, self.operations["add"], "add", sources, {}),)
-        params = dict(node.params) if operation is None else operation.complete(node.params)
-        self.resolved[index] = self._put(origin, operation, node.op, sources, params)
+        self.resolved[index] = self._put(origin, operation, op, sources, params)
 
     def _put(self, origin: int, operation: Operation | None, op: str, sources: tuple[int, ...], params: Params) -> int:
         """Append the node, unless an earlier one has its output; return the index of the node that has it."""
-        zeros = [self.zero[source] for source in sources]
+        zeros = [self.zero[source] for source in sources] if self.forms is not None else []
         if op == "add" and any(zeros) and not all(zeros):
             sources = tuple(source for source, zero in zip(sources, zeros, strict=True) if not zero)
         if operation is not None and sources and operation.identity(len(sources), params):
             return sources[0]
-        zero = bool(operation and (op == "zero" or (sources and all(zeros) and operation.keeps_zero(params))))
-        if zero and operation and self.forms and sources:
+        zero = operation is not None and (op == "zero" or (any(zeros) and all(zeros) and operation.keeps_zero(params)))
+        if zero and operation is not None and self.forms is not None and sources:
             return self._put_zero(origin, operation, sources, params)
         return self._put_once(origin, operation, op, sources, params, zero)
 
@@ -104,7 +139,9 @@ class _Work:
     ) -> int:
         """Append the node unless there is a copy of it; return the index of either."""
         key = self._key(operation, op, sources, params)
-        if key not in self.copies or key is None:
+        if key is None:
+            return self._append(origin, operation, op, sources, params, zero)
+        if key not in self.copies:
             self.copies[key] = self._append(origin, operation, op, sources, params, zero)
         return self.copies[key]
 
@@ -127,7 +164,7 @@ class _Work:
     def _append(
         self, origin: int, operation: Operation | None, op: str, sources: tuple[int, ...], params: Params, zero: bool
     ) -> int:
-        if self.forms:
+        if self.forms is not None:
             self.forms.append(self.forms.of(operation, op, sources, params), sources)
         self.ops.append(op)
         self.inputs.append(sources)
@@ -144,7 +181,7 @@ class _Work:
         if not operation.pure:
             return None
         unordered = operation.commutative and not operation.permutes
-        return op, tuple(sorted(sources)) if unordered else sources, tuple(sorted(params.items()))
+        return op, tuple(sorted(sources)) if unordered else sources, tuple(sorted(params.items())) if params else ()
 
     def absorb_sums(self, live: Sequence[bool]) -> bool:
         """Let each live sum take in the sums that nothing else reads; return whether there were any."""
@@ -175,50 +212,62 @@ class _Forms:
         self._numbers: dict[Any, int] = {}
         self._terms: list[tuple[int, int]] = []
         self._depths: list[int] = []
-        self._sources: list[tuple[int, ...]] = []
+        # The nodes that a node depends on, and itself, as the bits of a number.
+        self._below: list[int] = []
+        self._nearest: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
     def __getitem__(self, index: int) -> tuple[int, int]:
         return self._terms[index]
 
     def append(self, term: tuple[int, int], sources: tuple[int, ...]) -> None:
         """Note the term of the next node."""
+        index = len(self._terms)
+        depth = 1 + max([self._depths[source] for source in sources], default=-1)
+        insort(self._nearest.setdefault(term, []), (depth, index))
         self._terms.append(term)
-        self._depths.append(1 + max((self._depths[source] for source in sources), default=-1))
-        self._sources.append(sources)
+        self._depths.append(depth)
+        self._below.append(self._all_below(sources) | 1 << index)
+
+    def _all_below(self, sources: tuple[int, ...]) -> int:
+        below = 0
+        for source in sources:
+            below |= self._below[source]
+        return below
 
     def of(self, operation: Operation | None, op: str, sources: tuple[int, ...], params: Params) -> tuple[int, int]:
         """The term of a node."""
         terms = [self._terms[source] for source in sources]
-        shapes = sorted(terms) if operation is not None and operation.commutative else terms
-        made = self._number((op, tuple(sorted(params.items())), tuple(shapes)))
+        if len(terms) > 1 and operation is not None and operation.commutative:
+            terms.sort()
+        made = self._number((op, tuple(sorted(params.items())) if params else (), tuple(terms)))
         if operation is None:
             return made, made
         width = params.get("channels", params.get("units"))
-        keeps = operation.keeps_positions(params)
-        channels, positions = ({term[axis] for term in terms} for axis in (0, 1))
-        return (
-            self._number(width) if width is not None else channels.pop() if keeps and len(channels) == 1 else made,
-            positions.pop() if keeps and len(positions) == 1 else made,
-        )
+        channels = positions = made
+        if terms and operation.keeps_positions(params):
+            channels = _common(terms, 0, made)
+            positions = _common(terms, 1, made)
+        return channels if width is None else self._number(width), positions
 
     def _number(self, key: Any) -> int:
         return self._numbers.setdefault(key, len(self._numbers))
 
     def earliest(self, term: tuple[int, int], sources: tuple[int, ...]) -> int | None:
         """The node of that term, among `sources` and what they depend on, nearest to the input; None for none or several."""
-        found: list[int] = []
-        seen = set(sources)
-        waiting = list(seen)
-        while waiting:
-            index = waiting.pop()
-            if self._terms[index] == term:
-                found.append(index)
-            fresh = set(self._sources[index]) - seen
-            seen.update(fresh)
-            waiting.extend(fresh)
-        least = min((self._depths[index] for index in found), default=0)
-        nearest = [index for index in found if self._depths[index] == least]
-        return nearest[0] if len(nearest) == 1 else None
+        below = self._all_below(sources)
+        there = ((depth, index) for depth, index in self._nearest.get(term, ()) if below >> index & 1)
+        depth, first = next(there, (0, None))
+        other_depth, _ = next(there, (-1, None))
+        return None if depth == other_depth else first
+
+
+def _common(terms: Sequence[tuple[int, int]], axis: int, otherwise: int) -> int:
+    """What all terms have at one place, or else the other number."""
+    first = terms[0][axis]
+    for term in terms:
+        if term[axis] != first:
+            return otherwise
+    return first
 
 
 def _reachable(inputs: Sequence[tuple[int, ...]], last: int) -> list[bool]:
