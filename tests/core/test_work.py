@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 import threading
 import time
 import types
@@ -92,7 +94,7 @@ def test_the_duration_counts_the_evaluation_only():
         (EvaluationError(Cause.LOST, "the node went away"), Cause.LOST, "the node went away"),
         (EvaluationError("timeout", "too slow"), Cause.TIMEOUT, "too slow"),
         (EvaluationError("bad luck", "a cause that is none"), Cause.ERROR, "a cause that is none"),
-        (MemoryError(), Cause.OUT_OF_MEMORY, "MemoryError: "),
+        (MemoryError(), Cause.OUT_OF_MEMORY, "MemoryError"),
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), Cause.OUT_OF_MEMORY, "OutOfMemoryError: CUDA"),
         (OSError(12, "Cannot allocate memory"), Cause.OUT_OF_MEMORY, "OSError: [Errno 12] Cannot allocate memory"),
         (RuntimeError("CUDA error: out of memory"), Cause.OUT_OF_MEMORY, "RuntimeError: CUDA error: out of memory"),
@@ -168,6 +170,7 @@ def test_an_evaluator_that_raises_before_its_first_step():
         (0.5, "the evaluator returned a float as its metrics; it must be numbers by name"),
         ({"accuracy": "0.5"}, "the evaluator returned '0.5' as the metric 'accuracy'; it must be a number"),
         ({"accuracy": None}, "the evaluator returned None as the metric 'accuracy'; it must be a number"),
+        ({"a": -(10**309)}, f"the evaluator returned -1{'0' * 198} as the metric 'a'; it must be a number"),
         ({"accuracy": [1, 2]}, "the evaluator returned [1, 2] as the metric 'accuracy'; it must be a number"),
     ],
 )
@@ -185,6 +188,11 @@ def test_metrics_that_are_none(returned, message):
     [
         ({"accuracy": 0.5}, "the evaluator yielded a dict; it must yield a Measurement(step, metrics)"),
         (Measurement(1, 0.5), "the evaluator yielded a float as its metrics; it must be numbers by name"),
+        (
+            Measurement(10**30, {}),
+            "the evaluator yielded the step 1000000000000000000000000000000; steps are whole numbers from 0 to 2147483647",
+        ),
+        (Measurement(-1, {}), "the evaluator yielded the step -1; steps are whole numbers from 0 to 2147483647"),
         (Measurement(1, {"a": "b"}), "the evaluator yielded 'b' as the metric 'a'; it must be a number"),
     ],
 )
@@ -284,3 +292,41 @@ def test_a_trivial_evaluation_costs_microseconds():
                 pass
         best = min(best, (time.perf_counter() - started) / 200)
     assert best < 40e-6
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, BaseException])
+def test_what_is_no_ordinary_exception_is_an_error_too(error):
+    def evaluate(task, candidate, workbench):
+        yield from ()
+        raise error
+
+    outcome = finish(work(evaluate).run(ask()))[1]
+    assert (outcome.cause, outcome.message) == (Cause.ERROR, f"the evaluation raised {error.__name__}")
+
+
+def test_a_memory_error_without_a_message():
+    assert failing(MemoryError()).message == "MemoryError"
+
+
+def test_a_copy_of_the_process_does_not_return_from_the_evaluation(tmp_path):
+    program = """
+import os, types
+from morphml_core.problem import Budget, Candidate, Task
+from morphml_core.space.decisions import Genotype
+from morphml_core.work import Work
+
+def evaluate(task, candidate, workbench):
+    yield from ()
+    if os.fork():
+        os.wait()
+    return {"a": 1.0}
+
+space = types.SimpleNamespace(express=lambda genotype: Candidate(None, {}, ""))
+steps = Work(space, types.SimpleNamespace(evaluate=evaluate), None).run(Task(0, Genotype(()), seed=1))
+try:
+    next(steps)
+except StopIteration as end:
+    print(dict(end.value.metrics))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "{'a': 1.0}\n"

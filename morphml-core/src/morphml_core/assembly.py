@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,7 @@ from morphml_core.plugins.component import Part
 from morphml_core.plugins.loader import Loader
 from morphml_core.plugins.refs import read_ref
 from morphml_core.problem import Problem
-from morphml_core.protocols import Artifacts, Evaluator, Space
+from morphml_core.protocols import Artifacts, Checked, Evaluator, Space
 from morphml_core.space.decisions import Genotype
 from morphml_core.work import Work
 
@@ -41,11 +42,36 @@ def check(resolved: Resolved) -> None:
     Raises `ConfigurationError`.
     """
     space = resolved.space.create()
-    problem = problem_of(resolved.configuration, space, built(resolved.evaluator, space))
+    evaluator = built(resolved.evaluator, space)
+    problem = problem_of(resolved.configuration, space, evaluator)
     built(resolved.optimizer, problem)
     if resolved.stopper is not None:
         built(resolved.stopper, problem)
+    check_ready(resolved, problem, evaluator)
+
+
+def check_ready(resolved: Resolved, problem: Problem, evaluator: Evaluator) -> None:
+    """Refuse to begin a search that could only fail: an output that is no folder, data that are not there, an impossible space.
+
+    Raises `ConfigurationError`.
+    """
+    _check_output(resolved.configuration)
+    if isinstance(evaluator, Checked):
+        try:
+            evaluator.check_data()
+        except EvaluationError as error:
+            raise complaint(resolved.evaluator, f"{owner(resolved.evaluator)}: {error}") from error
     check_space(resolved, problem)
+
+
+def _check_output(configuration: Configuration) -> None:
+    path = configuration.output.absolute()
+    there = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return
+    reason = "may not be written" if there.is_dir() else "is not a folder"
+    message = f"section 'output': nothing can be written to {configuration.output}, because {there} {reason}; name another folder"
+    raise ConfigurationError([Complaint(configuration.source, message)])
 
 
 def problem_of(configuration: Configuration, space: Space, evaluator: Evaluator) -> Problem:

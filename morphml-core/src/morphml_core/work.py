@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import traceback
 from collections.abc import Generator, Mapping
 from time import perf_counter
@@ -52,6 +53,7 @@ class Work:
         """
         number, attempt, spent, since = task.number, task.attempt, 0.0, perf_counter()
         try:
+            process = os.getpid()
             evaluation = self._start(task)
             try:
                 while True:
@@ -69,6 +71,8 @@ class Work:
                     yield report
                     since = perf_counter()
             finally:
+                if os.getpid() != process:
+                    os._exit(1)  # a copy of this process, forked by the evaluation, is no second search
                 evaluation.close()
         except (Exception, SystemExit) as error:
             cause, message = explain(error)
@@ -142,13 +146,13 @@ def explain(error: BaseException) -> tuple[Cause, str]:
     if isinstance(error, EvaluationError):
         return _known_cause(error), str(error)
     if _is_out_of_memory(error):
-        return Cause.OUT_OF_MEMORY, f"{type(error).__name__}: {_text(error)}"[:_MESSAGE_LENGTH]
+        return Cause.OUT_OF_MEMORY, _named(error)
     if isinstance(error, GraphError | SpaceError):
         return Cause.INVALID, str(error)
     if isinstance(error, SystemExit):
         return Cause.ERROR, f"the evaluation called sys.exit({error.code!r})"
     lines = "".join(traceback.format_tb(error.__traceback__)).splitlines()[-_TRACE_LINES:]
-    return Cause.ERROR, "\n".join([f"{type(error).__name__}: {_text(error)}"[:_MESSAGE_LENGTH], *lines])
+    return Cause.ERROR, "\n".join([_named(error), *lines])
 
 
 def _known_cause(error: EvaluationError) -> Cause:
@@ -164,6 +168,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
     if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
         return True
     return isinstance(error, RuntimeError) and any(part in str(error) for part in _NO_MEMORY)
+
+
+def _named(error: BaseException) -> str:
+    text = _text(error)
+    return f"{type(error).__name__}: {text}"[:_MESSAGE_LENGTH] if text else type(error).__name__
 
 
 def _text(error: BaseException) -> str:

@@ -95,10 +95,10 @@ def test_export_needs_an_evaluator_that_trains(ran):
     )
 
 
-@pytest.mark.parametrize("which", ["12", "-1", "worst"])
+@pytest.mark.parametrize("which", ["12", "-1", "worst", "²", "9" * 5000])
 def test_export_of_a_trial_that_is_not_there(ran, which):
     result = ran("export", "quick.yaml", "--to", "network", f"--trial={which}")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr == f"Error: '{which}' is no trial of 'quick'; there are trials 0 to 11 (or write best)\n"
 
 

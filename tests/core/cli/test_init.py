@@ -11,7 +11,7 @@ from morphml_core.cli.init import SPACES
 def test_the_starter_file_is_valid(space, call):
     pytest.importorskip("sklearn")
     result = call("init", "my search.yaml", "--space", space)
-    assert result.stdout == "Wrote my search.yaml.  Next: morphml run my search.yaml\n"
+    assert result.stdout == "Wrote my search.yaml.  Next: morphml run 'my search.yaml'\n"
     assert yaml.safe_load(Path("my search.yaml").read_text())["experiment"] == "my-search"
     assert call("validate", "my search.yaml").exit_code == 0
 
@@ -51,4 +51,17 @@ def test_an_existing_file_is_left_alone(call, folder):
 def test_a_folder_that_cannot_be_made(call):
     result = call("init", "quick.yaml/inner/new.yaml")
     assert result.exit_code == 2
-    assert result.stderr == "Error: cannot write quick.yaml/inner/new.yaml: Not a directory; name another file\n"
+    assert result.stderr == "Error: cannot make the folder quick.yaml/inner: Not a directory; name another file\n"
+
+
+def test_a_folder_that_is_a_file(call):
+    result = call("init", "quick.yaml/new.yaml")
+    assert result.exit_code == 2
+    assert result.stderr == "Error: cannot make the folder quick.yaml: File exists; name another file\n"
+
+
+def test_a_starter_file_is_not_toml(call):
+    result = call("init", "new.toml")
+    assert result.exit_code == 2
+    assert result.stderr == "Error: new.toml would be read as TOML, and the starter file is YAML; name it new.yaml\n"
+    assert not Path("new.toml").exists()

@@ -146,3 +146,63 @@ def test_two_at_once_and_one_says_who_holds_it(shell, folder, command):
     finally:
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_an_output_that_cannot_be_a_folder(call, folder, command):
+    for output in ("quick.yaml", "quick.yaml/inner"):
+        result = call(command, "quick.yaml", "--set", f"output={output}")
+        assert result.exit_code == 2
+        assert result.stderr == (
+            f"Error: quick.yaml: section 'output': nothing can be written to {output}, because {folder}/quick.yaml is not a "
+            "folder; name another folder\n"
+        )
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_data_that_are_not_there(call, folder, command):
+    (folder / "nets.yaml").write_text(
+        "experiment: nets\nobjectives: accuracy\nspace: mlp\nstop: {trials: 1}\n"
+        "evaluator: {name: train, dataset: {name: fashion_mnist, folder: nowhere}}\n"
+    )
+    result = call(command, "nets.yaml")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: nets.yaml:5: evaluator 'train': Fashion-MNIST is not in {folder}/nowhere: train-images-idx3-ubyte (or "
+        "train-images-idx3-ubyte.gz) is missing; install Debian's package dataset-fashion-mnist, or take the four files from "
+        "https://github.com/zalandoresearch/fashion-mnist and name their folder in the option 'folder'\n"
+    )
+
+
+def test_what_cannot_be_text_is_stored_as_a_question_mark(call, folder):
+    (folder / "odd.py").write_text("def score(candidate):\n    raise ValueError('\\udcff')\n")
+    assert call("run", "quick.yaml", "--set", "evaluator.function=odd.py:score").exit_code == 1
+    trials = json.loads(call("trials", "quick.yaml", "--set", "evaluator.function=odd.py:score", "--json").stdout)
+    assert {trial["message"].splitlines()[0] for trial in trials} == {"ValueError: ?"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["validate", "--json"], ["show", "--json"], ["trials", "--format", "csv"], ["best", "--json"]]
+)
+def test_what_modules_print_when_they_are_imported_stays_off_the_output(shell, folder, arguments):
+    path = folder / "my_function.py"
+    path.write_text("print('hello')\n" + path.read_text())
+    assert shell("run", "quick.yaml", "--set", "stop.trials=5").returncode == 0
+    command, *options = arguments
+    result = shell(command, "quick.yaml", *options)
+    assert "hello" not in result.stdout
+    assert result.stderr == "hello\n"
+
+
+def test_an_export_to_a_file(call, folder):
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    (folder / "nets.yaml").write_text(
+        "experiment: nets\nobjectives: accuracy\nspace: mlp\nstop: {trials: 1}\n"
+        "evaluator: {name: train, dataset: digits, epochs: 1}\n"
+    )
+    assert call("run", "nets.yaml").exit_code == 0
+    result = call("export", "nets.yaml", "--to", "nets.yaml")
+    assert (result.exit_code, result.stderr) == (
+        2, "Error: cannot write trial 0 to nets.yaml: File exists; name another folder\n",
+    )  # fmt: skip

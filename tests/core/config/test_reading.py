@@ -172,7 +172,7 @@ def test_set(write):
 def test_set_without_sense(complaints):
     assert complaints(
         GOOD, "stop", "=3", "a..b=1", "seed.x=1", "objectives.9.name=x", "objectives.x=1", "stop.trials=[", "stop.trials=many",
-        "stop.trails=3",
+        "spice.name=b", "stop.trails=3",
     ) == [
         "--set stop: does not say what to set; write PATH=VALUE, such as optimizer.population=20",
         "--set =3: does not say what to set; write PATH=VALUE, such as optimizer.population=20",
@@ -181,6 +181,7 @@ def test_set_without_sense(complaints):
         "--set objectives.9.name=x: 'objectives' has 2 elements, numbered from 0; there is no '9'",
         "--set objectives.x=1: 'objectives' has 2 elements, numbered from 0; there is no 'x'",
         "--set stop.trials=[: not YAML: while parsing a flow node, expected the node content, but found '<stream end>'",
+        "--set spice.name=b: there is no section 'spice'; did you mean 'space'?",
         "--set stop.trails=3: section 'stop' has no option 'trails'; did you mean 'trials'?",
         "--set stop.trials=many: section 'stop': 'trials' must be a whole number, but it is 'many' (a string)",
     ]  # fmt: skip
@@ -334,8 +335,20 @@ def test_keys_and_tags(complaints):
         "a.yaml:7: 'seed' is there twice (first in line 6); keep one of them",
         "a.yaml:8: the tag 'tag:yaml.org,2002:python/object:os.system' is not supported; write plain values",
         "a.yaml:9: a key must be a name, but it is a list or a mapping",
-        "a.yaml:10: 'x' cannot be read as the tag 'tag:yaml.org,2002:float' says",
+        "a.yaml:10: 'x' cannot be read as a number; write another value",
         "a.yaml:10: section 'trial': 'cpus' must be a number, but it is empty (null)",
+    ]
+
+
+def test_numbers_of_too_many_digits(complaints):
+    assert complaints(MINIMAL + f"seed: {'9' * 5000}\n")[0] == (
+        f"a.yaml:6: '{'9' * 57}...' cannot be read as a whole number of 5000 characters; write another value"
+    )
+
+
+def test_merge_keys(complaints):
+    assert complaints(MINIMAL + "trial: &all {cpus: 1}\nreproducible: {<<: *all, window: 3}\n") == [
+        "a.yaml:7: merge keys (<<) are no part of YAML 1.2; write the values out, or name them with an alias (*)"
     ]
 
 

@@ -22,6 +22,9 @@ def test_reads_plain_and_compressed_files(tmp_path):
 def test_missing_files_say_where_to_get_them(tmp_path):
     with pytest.raises(EvaluationError) as caught:
         FashionMnist(Config(tmp_path)).load()
+    with pytest.raises(EvaluationError) as checked:
+        FashionMnist(Config(tmp_path)).check_data()
+    assert str(checked.value) == str(caught.value)
     assert str(caught.value) == (
         f"Fashion-MNIST is not in {tmp_path}: train-images-idx3-ubyte (or train-images-idx3-ubyte.gz) is missing; install "
         "Debian's package dataset-fashion-mnist, or take the four files from "

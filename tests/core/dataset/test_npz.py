@@ -54,10 +54,11 @@ def test_missing_array(tmp_path):
     assert refusal(Config(path)) == f"{path} has no array 'x'; it has images, y"
 
 
-def test_no_npz_file(tmp_path):
+@pytest.mark.parametrize("content", [b"not a zip file", b"", b"PK\x03\x04 cut off"])
+def test_no_npz_file(tmp_path, content):
     path = tmp_path / "data.npz"
-    path.write_bytes(b"not a zip file")
-    assert refusal(Config(path)).startswith(f"{path} cannot be read as .npz: ")
+    path.write_bytes(content)
+    assert refusal(Config(path)) == f"{path} is no .npz file; write one with numpy.savez(path, x=..., y=...)"
 
 
 def test_arrays_of_objects_are_not_unpickled(tmp_path):

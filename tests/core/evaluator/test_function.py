@@ -277,3 +277,12 @@ def test_names_that_lead_nowhere(tmp_path, reference, expected):
 def test_a_name_that_is_no_function(tmp_path):
     with pytest.raises(ConfigurationError, match="must be a function, or its name"):
         Loader(folder=tmp_path).load(ComponentRef("evaluator", "function", {"function": "math:pi"}))
+
+
+def test_async_functions_are_refused():
+    async def later(candidate):
+        return 1.0
+
+    with pytest.raises(PluginError) as found:
+        FunctionEvaluator(later)
+    assert str(found.value) == "the function 'later' is async; give a plain function, which may call asyncio.run"

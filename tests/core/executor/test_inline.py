@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from morphml_core.executor.inline import Config, InlineExecutor
@@ -69,3 +71,25 @@ def test_an_interrupted_task_still_has_its_outcome():
     [outcome] = executor.poll(0)
     assert (outcome.number, outcome.metrics, outcome.cause) == (5, None, None)
     assert executor.poll(0) == []
+
+
+def test_the_working_directory_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    class Wanderer:
+        def run(self, task):
+            os.chdir("/")
+            yield Report(task.number, task.attempt, 1, {})
+            return Outcome(task.number, task.attempt, {})
+
+    executor = InlineExecutor(Config(), Wanderer())
+    executor.submit(task(1))
+    executor.submit(task(2))
+    for _ in range(2):
+        assert isinstance(executor.poll(0)[0], Report)
+        assert isinstance(executor.poll(0)[0], Outcome)
+        assert os.getcwd() == str(tmp_path)
+    executor.submit(task(3))
+    executor.poll(0)
+    executor.cancel(3)
+    assert os.getcwd() == str(tmp_path)

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morphml_core.experiment.metrics import BadMetricsError, check
+from morphml_core.experiment.metrics import BadMetricsError, check, storable
+
+
+class Unshowable:
+    def __repr__(self):
+        raise RuntimeError("broken")
 
 
 @pytest.mark.parametrize(
@@ -21,7 +26,11 @@ def test_numbers_of_all_kinds_become_floats(number):
     assert type(found["a"]) is float
 
 
-@given(st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False)))
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=200).filter(str.isprintable), st.floats(allow_nan=False, allow_infinity=False)
+    )
+)
 def test_finite_metrics_stay_what_they_are(metrics):
     assert check(metrics, list(metrics)) == metrics
 
@@ -62,6 +71,18 @@ def test_anything_is_metrics_or_a_sentence(returned):
             "the evaluation returned a metric with the name 3 (a int), but names of metrics are strings",
         ),
         (
+            {"\udcff": 0.5},
+            "the evaluation returned a metric with the name '\\udcff' (a str), but names of metrics are 1 to 200 printable characters",
+        ),
+        (
+            {"": 0.5},
+            "the evaluation returned a metric with the name '' (a str), but names of metrics are 1 to 200 printable characters",
+        ),
+        (
+            {"accuracy": Unshowable()},
+            "the metric 'accuracy' is a Unshowable that cannot be shown, but metrics are finite numbers",
+        ),
+        (
             {"loss": 0.1, "time": 2},
             "the evaluation returned no metric 'accuracy', which an objective or a constraint names; it returned loss, time",
         ),
@@ -75,3 +96,7 @@ def test_what_is_no_measurement_says_why(returned, sentence):
     with pytest.raises(BadMetricsError) as caught:
         check(returned, ["accuracy"])
     assert str(caught.value) == sentence
+
+
+def test_text_that_no_storage_can_hold_is_replaced():
+    assert storable("caf\u00e9 \udcff\0 \ud800.") == "caf\u00e9 ?? ?."

@@ -137,9 +137,12 @@ def test_files_that_cannot_be_used(loader, tmp_path):
     )
     assert (
         refused(loader, "space", "bad.py:x")
-        == "a.yaml:3: 'bad.py:x' cannot be imported: ZeroDivisionError: division by zero"
+        == "a.yaml:3: 'bad.py:x' cannot be imported: ZeroDivisionError: division by zero (line 1 of bad.py)"
     )
-    assert refused(loader, "space", "quits.py:x") == "a.yaml:3: 'quits.py:x' cannot be imported: SystemExit: 2"
+    assert (
+        refused(loader, "space", "quits.py:x")
+        == "a.yaml:3: 'quits.py:x' cannot be imported: SystemExit: 2 (line 1 of quits.py)"
+    )
     assert refused(loader, "space", "absent_module:x") == (
         "a.yaml:3: 'absent_module:x' cannot be imported: ModuleNotFoundError: No module named 'absent_module'"
     )

@@ -229,9 +229,10 @@ def test_another_network_cannot_go_on_from_a_checkpoint(store):
     assert str(caught.value) == "trial 8 cannot go on from trial 3: its network is another one"
 
 
-def test_a_broken_checkpoint_is_named(store, tmp_path):
+@pytest.mark.parametrize("content", [b"nothing", b"junk", b"", b"PK\x03\x04", b"\x80\x02", b"\xff" * 2000])
+def test_a_broken_checkpoint_is_named(store, tmp_path, content):
     path = tmp_path / "broken"
-    path.write_bytes(b"nothing")
+    path.write_bytes(content)
     store.put("0/checkpoint.pt", path)
     with pytest.raises(
         EvaluationError, match=r"the artifact 0/checkpoint.pt cannot be read: .*; delete it to start afresh"

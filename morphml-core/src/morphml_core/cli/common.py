@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,7 +37,8 @@ def recorded(config: str, overrides: Sequence[str] = (), *, read_only: bool = Tr
     """The experiment of a configuration, closed at the end."""
     from morphml_core.session import open_experiment
 
-    experiment = open_experiment(config, overrides, read_only=read_only)
+    with quiet_stdout():
+        experiment = open_experiment(config, overrides, read_only=read_only)
     try:
         yield experiment
     finally:
@@ -43,7 +46,7 @@ def recorded(config: str, overrides: Sequence[str] = (), *, read_only: bool = Tr
 
 
 def chosen(experiment: Experiment, which: str = "best") -> Trial:
-    """The best trial, or the one of a number.  Raises `NoResultError` where there is none."""
+    """The best trial, or the one of a number.  Raises `NoResultError` where none has succeeded, `MorphMLError` where there is no such number."""
     if which == "best":
         best = experiment.best()
         if best is None:
@@ -52,10 +55,28 @@ def chosen(experiment: Experiment, which: str = "best") -> Trial:
             )
         return best
     count = len(experiment.state.trials)
-    if not which.isdigit() or int(which) >= count:
+    number = int(which) if which.isascii() and which.isdigit() and len(which) < 10 else count
+    if number >= count:
         there = f"there are trials 0 to {count - 1}" if count else "there are no trials yet"
-        raise NoResultError(f"'{which}' is no trial of '{experiment.name}'; {there} (or write best)")
-    return experiment.state.trials[int(which)]
+        raise MorphMLError(f"'{which}' is no trial of '{experiment.name}'; {there} (or write best)")
+    return experiment.state.trials[number]
+
+
+@contextmanager
+def quiet_stdout(quiet: bool = True) -> Iterator[None]:
+    """While `quiet`, whatever user code prints goes to stderr, in worker processes too: stdout is for results alone."""
+    if not quiet:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def plain(held: Any) -> Any:

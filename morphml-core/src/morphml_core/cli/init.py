@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -91,13 +92,24 @@ def command(file: Path, space: str) -> None:
         "".join(letter if (letter.isascii() and letter.isalnum()) or letter in "._-" else "-" for letter in file.stem)
         or "search"
     )
-    text = _TEMPLATE.substitute(file=file, name=name, space=SPACES[space])
+    text = _TEMPLATE.substitute(file=shlex.quote(str(file)), name=name, space=SPACES[space])
+    if file.suffix.lower() == ".toml":
+        raise MorphMLError(
+            f"{file} would be read as TOML, and the starter file is YAML; name it {file.with_suffix('.yaml')}"
+        )
+    _make_folder(file)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
         raise MorphMLError(f"{file} exists already; name another file, or remove it first") from None
     except OSError as error:
         raise MorphMLError(f"cannot write {file}: {error.strerror}; name another file") from error
-    click.echo(f"Wrote {file}.  Next: morphml run {file}")
+    click.echo(f"Wrote {file}.  Next: morphml run {shlex.quote(str(file))}")
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MorphMLError(f"cannot make the folder {file.parent}: {error.strerror}; name another file") from error

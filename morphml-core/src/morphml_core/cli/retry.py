@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import click
@@ -32,5 +33,5 @@ def command(config: str, overrides: Sequence[str], numbers: Sequence[int], as_js
     else:
         which = ", ".join(map(str, queued))
         click.echo(
-            f"Back in the queue: trial{'s' if len(queued) > 1 else ''} {which}. `morphml run {config}` evaluates them again."
+            f"Back in the queue: trial{'s' if len(queued) > 1 else ''} {which}. `morphml run {shlex.quote(config)}` evaluates them again."
         )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +35,7 @@ def command(config: str, overrides: Sequence[str], as_json: bool, take_over: boo
     """
     from morphml_core.session import open_experiment
 
-    with _quiet_stdout(as_json):
+    with common.quiet_stdout(as_json):
         experiment = open_experiment(config, overrides, take_over=take_over)
         try:
             summary = _search(experiment, config, lambda line: click.echo(line, err=as_json))
@@ -47,7 +45,7 @@ def command(config: str, overrides: Sequence[str], as_json: bool, take_over: boo
         common.print_json(summary)
     if summary["best"] is None:
         raise common.NoResultError(
-            f"no trial of '{summary['experiment']}' succeeded; `morphml trials {config} --state failed` says why"
+            f"no trial of '{summary['experiment']}' succeeded; `morphml trials {shlex.quote(config)} --state failed` says why"
         )
 
 
@@ -56,7 +54,7 @@ def _search(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
     try:
         reason = experiment.run()
     except KeyboardInterrupt:
-        click.echo(f"Interrupted; nothing is lost. `morphml run {config}` goes on.", err=True)
+        click.echo(f"Interrupted; nothing is lost. `morphml run {shlex.quote(config)}` goes on.", err=True)
         raise
     say(f"Ended: {reason}.")
     best = experiment.best()
@@ -97,20 +95,3 @@ def _report(experiment: Experiment, say: Say) -> str | None:
         return None
     say(f"Report: {path}")
     return str(path)
-
-
-@contextmanager
-def _quiet_stdout(quiet: bool) -> Iterator[None]:
-    """While `quiet`, whatever evaluations print goes to stderr, in worker processes too: stdout is for the JSON alone."""
-    if not quiet:
-        yield
-        return
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)

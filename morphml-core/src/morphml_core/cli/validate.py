@@ -26,7 +26,8 @@ def command(config: str, overrides: Sequence[str], as_json: bool) -> None:
     Ends with 2 where something is wrong.  Loads the components and the data, but evaluates nothing.
     """
     try:
-        resolved = _resolved(config, overrides)
+        with common.quiet_stdout():
+            resolved = _resolved(config, overrides)
     except MorphMLError as error:
         if not as_json:
             raise

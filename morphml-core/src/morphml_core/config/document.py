@@ -121,6 +121,7 @@ def _set(document: Document, keys: Sequence[str], value: Any, where: str) -> Non
     for depth, text in enumerate(keys):
         key = _key(holder, text, path, where)
         path = (*path, key)
+        document.places.setdefault(path, where)
         if depth == len(keys) - 1:
             holder[key] = value
             break

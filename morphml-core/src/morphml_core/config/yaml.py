@@ -108,6 +108,12 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._complain(key_node, "a key must be a name, but it is a list or a mapping")
                 continue
+            if key_node.tag.endswith(":merge") or key_node.value == "<<":
+                self._complain(
+                    key_node,
+                    "merge keys (<<) are no part of YAML 1.2; write the values out, or name them with an alias (*)",
+                )
+                continue
             key = self._read(key_node, path)
             if key in found:
                 first = self._places[(*path, key)].rpartition(":")[2]
@@ -122,7 +128,9 @@ class _Reader:
             return _SCALARS[kind](node.value)
         except (ValueError, KeyError):
             shown = node.value if len(node.value) <= 60 else f"{node.value[:57]}..."
-            self._complain(node, f"'{shown}' cannot be read as the tag '{node.tag}' says")
+            wanted = {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(kind, f"a {kind}")
+            told = f" of {len(node.value)} characters" if len(node.value) > 60 else ""
+            self._complain(node, f"'{shown}' cannot be read as {wanted}{told}; write another value")
             return None
 
     def _complain(self, node: Any, message: str) -> None:

@@ -48,6 +48,12 @@ class FashionMnist:
     def __init__(self, config: Config) -> None:
         self._config = config
 
+    def check_data(self) -> None:
+        """Whether the four files are there."""
+        for name in ("train", "t10k"):
+            self._path(f"{name}-images-idx3-ubyte")
+            self._path(f"{name}-labels-idx1-ubyte")
+
     def load(self) -> Data:
         """The images; the training set in a stratified split."""
         whole, test = self._split("train"), self._split("t10k")
@@ -55,8 +61,8 @@ class FashionMnist:
         return Data(train, valid if len(valid) else None, test, self.signature, classes=CLASSES)
 
     def _split(self, name: str) -> Split:
-        images = self._read(f"{name}-images-idx3-ubyte")
-        labels = self._read(f"{name}-labels-idx1-ubyte")
+        images = read_idx(self._path(f"{name}-images-idx3-ubyte"))
+        labels = read_idx(self._path(f"{name}-labels-idx1-ubyte"))
         if images.shape[1:] != (28, 28) or labels.ndim != 1 or labels.max(initial=0) > 9:
             raise refuse(
                 f"the files {name}-* in {self._config.folder} hold images of shape {images.shape[1:]} and labels up to "
@@ -64,10 +70,10 @@ class FashionMnist:
             )
         return sound(images[:, None], labels, f"{name}-* in {self._config.folder}")
 
-    def _read(self, name: str) -> NDArray[Any]:
+    def _path(self, name: str) -> Path:
         for path in (self._config.folder / name, self._config.folder / f"{name}.gz"):
             if path.is_file():
-                return read_idx(path)
+                return path
         raise refuse(
             f"Fashion-MNIST is not in {self._config.folder}: {name} (or {name}.gz) is missing; install Debian's package "
             "dataset-fashion-mnist, or take the four files from https://github.com/zalandoresearch/fashion-mnist and "

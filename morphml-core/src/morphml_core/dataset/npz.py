@@ -124,6 +124,8 @@ class Npz:
             config.inputs, config.targets, config.valid_inputs, config.valid_targets, config.test_inputs, config.test_targets,
         ]  # fmt: skip
         existing(config.path, "the file", "name an .npz file in the option 'path'")
+        if config.path.is_file() and not zipfile.is_zipfile(config.path):
+            raise refuse(f"{config.path} is no .npz file; write one with numpy.savez(path, x=..., y=...)")
         try:
             with np.load(config.path, allow_pickle=False) as file:
                 missing = [name for name in wanted if name is not None and name not in file.files]

@@ -15,7 +15,7 @@ from morphml_core.graph.shapes import Lowered, lower
 from morphml_core.plugins import component as kinds
 from morphml_core.plugins.component import Part
 from morphml_core.problem import Budget, Candidate, Metrics, Task, Trial
-from morphml_core.protocols import Data, Dataset, Evaluation, Signed, Space, Workbench
+from morphml_core.protocols import Checked, Data, Dataset, Evaluation, Signed, Space, Workbench
 from morphml_core.space.domains import Choice, Integer, Real
 
 if TYPE_CHECKING:
@@ -137,6 +137,11 @@ class Train:
             except OSError as error:
                 raise EvaluationError("error", str(error)) from error
         return self._data
+
+    def check_data(self) -> None:
+        """Whether the data are there, where the dataset can tell without loading them."""
+        if isinstance(self._dataset, Checked):
+            self._dataset.check_data()
 
     def lowered(self, candidate: Candidate) -> Lowered:
         """The candidate's graph with shapes.  Raises `ShapeError`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from time import perf_counter
@@ -33,6 +35,7 @@ class InlineExecutor:
         self._task: Task | None = None
         self._steps: Generator[Report, None, Outcome] | None = None
         self._spent = 0.0
+        self._folder = ""
         self._closed = False
 
     @property
@@ -74,6 +77,7 @@ class InlineExecutor:
 
     def _begin(self, task: Task) -> None:
         self._task = task
+        self._folder = _working_directory()
         self._steps = self._workload.run(task)
         self._spent = 0.0
 
@@ -87,6 +91,7 @@ class InlineExecutor:
         except StopIteration as end:
             found = end.value
             self._task = self._steps = None
+            self._come_back()
         except BaseException:
             # Ctrl-C, mostly: the caller hears of it, and the task still gets its outcome.
             self._task = self._steps = None
@@ -109,6 +114,20 @@ class InlineExecutor:
         steps, self._task, self._steps = self._steps, None, None
         if steps is not None:
             steps.close()
+        self._come_back()
+
+    def _come_back(self) -> None:
+        # An evaluation that changes the working directory must not take the search along, whose paths are relative to it.
+        with contextlib.suppress(OSError):
+            if self._folder and self._folder != os.getcwd():
+                os.chdir(self._folder)
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # somebody removed it
+        return ""
 
 
 component = executor(Config, InlineExecutor)

@@ -240,7 +240,8 @@ class ProcessesExecutor:
             self._trouble = message.message
 
     def _finish(self, worker: Worker, outcome: Outcome) -> None:
-        assert worker.task is not None
+        if worker.task is None:
+            return  # said twice, by a copy that the evaluation forked
         self._gpus.release(worker.devices, self._need_of(worker.task))
         worker.done()
         self._events.append(outcome)

@@ -8,7 +8,7 @@ from typing import Any
 
 from morphml_core.experiment import events
 from morphml_core.experiment.journal import Clock, Journal
-from morphml_core.experiment.metrics import BadMetricsError, check
+from morphml_core.experiment.metrics import BadMetricsError, check, storable
 from morphml_core.problem import Budget, Cause, Outcome, Problem, Trial, TrialState
 from morphml_core.protocols import Cache
 from morphml_core.space.decisions import Genotype
@@ -58,7 +58,7 @@ class Results:
     def fail(self, number: int, cause: Cause, message: str, duration: float = 0.0, worker: str = "") -> None:
         """Record a failure for good."""
         known = self.known(self._state.proposed(number).genotype)
-        self._journal.add(events.Failed(number, cause, message, self._clock(), duration, known, worker))
+        self._journal.add(events.Failed(number, cause, storable(message), self._clock(), duration, known, worker))
         self._ended(number)
 
     def stop(self, number: int, metrics: Mapping[str, float], reason: str, duration: float) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,13 +74,20 @@ def _run(path: Path, reference: str) -> ModuleType:
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise PluginError(f"'{reference}' cannot be imported: {_describe(error)}") from error
+        raise PluginError(f"'{reference}' cannot be imported: {_describe(error)}{_line(error, path)}") from error
     module.__dict__["__morphml_stamp__"] = stamp
     return module
 
 
 def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """Where in the file an error that its code raised comes from; a syntax error says that itself."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
+    return f" (line {lines[-1]} of {path.name})" if lines else ""
 
 
 def _names(found: Any) -> str:

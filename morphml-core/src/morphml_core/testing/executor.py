@@ -200,7 +200,7 @@ class ExecutorSuite:
         [
             ("raise", Cause.ERROR, "ValueError: this candidate raises"),
             ("known_cause", Cause.OUT_OF_MEMORY, "the device is full"),
-            ("no_memory", Cause.OUT_OF_MEMORY, "MemoryError: "),
+            ("no_memory", Cause.OUT_OF_MEMORY, "MemoryError"),
             ("invalid", Cause.INVALID, "there is no such network"),
             ("sys_exit", Cause.ERROR, "the evaluation called sys.exit(4)"),
         ],
