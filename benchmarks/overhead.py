@@ -3,7 +3,8 @@
     python benchmarks/overhead.py [--runs 5] [--json]
 
 Both search the same space of 20 decisions at random, with the same trivial objective, in turn and in one process, so that whatever
-else the machine does falls on both.  Reported are medians.  Then: the time of one suggestion of `regularized_evolution` after 100 and
+else the machine does falls on both.  Reported are medians.  Then: trials per second of whole searches of 1,000 to 100,000 trials, which
+shows that a trial costs the same whatever their number; the time of one suggestion of `regularized_evolution` after 100 and
 after 100,000 trials, the time of `import morphml_core`, and of `morphml --help`.
 """
 
@@ -121,6 +122,18 @@ def whole_loop(runs: int, folder: Path) -> dict[str, dict[str, float]]:
     }
 
 
+def growth(folder: Path) -> dict[str, dict[int, float]]:
+    """Trials a second of longer and longer searches, in memory and in SQLite."""
+    rates: dict[str, dict[int, float]] = {"memory": {}, "sqlite normal": {}}
+    for trials in (1_000, 10_000, 100_000):
+        rates["memory"][trials] = morphml(Memory().open("overhead"), folder, trials, 0)
+    for trials in (1_000, 10_000):
+        storage = sql.create(SqlConfig(f"sqlite:///{folder}/{trials}.db"), "overhead")
+        rates["sqlite normal"][trials] = morphml(storage, folder, trials, 0)
+        storage.close()
+    return rates
+
+
 def suggestion(trials: int = 100_000, asks: int = 2000) -> dict[str, float]:
     """Microseconds of one suggestion of `regularized_evolution` after 100 and after `trials` trials."""
     from morphml_optimizers.regularized_evolution import component
@@ -178,6 +191,7 @@ def main() -> None:
     try:
         found: dict[str, Any] = {"runs": options.runs, "optuna": optuna.__version__}
         found["trials_per_second"] = whole_loop(options.runs, folder)
+        found["growth"] = growth(folder)
     finally:
         shutil.rmtree(folder)
     found["suggestion_us"] = suggestion()
@@ -195,6 +209,10 @@ def table(found: dict[str, Any]) -> str:
         lines.append(
             f"{name:<24}{rate['morphml']:>10.0f}{aim:>10}{rate['optuna']:>10.1f}{rate['ratio']:>8.1f}{ratio:>6}"
         )
+    lines.append("")
+    for name, rates in found["growth"].items():
+        shown = ", ".join(f"{rate:.0f} over {trials:,} trials" for trials, rate in rates.items())
+        lines.append(f"{name}: {shown} (trials a second)")
     at_100, at_many, ratio = found["suggestion_us"].values()
     lines += [
         "",

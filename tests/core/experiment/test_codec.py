@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import json
 import math
 from typing import get_args
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from morphml_core.errors import StorageError
 from morphml_core.experiment import events
-from morphml_core.experiment.codec import decode, encode, from_dict, genotype_in, to_dict
+from morphml_core.experiment.codec import decode, encode, from_dict, genotype_in, no_collection, to_dict
 from morphml_core.problem import Budget, Cause
 from morphml_core.space.decisions import Genotype
 from morphml_core.testing.storage import log
@@ -195,3 +196,21 @@ def test_what_is_no_event_says_why(text, sentence):
 
 def test_the_suite_has_every_event():
     assert {type(event) for event in log()} == set(get_args(events.Event))
+
+
+def test_collection_goes_on_after_an_error():
+    assert gc.isenabled()
+    with contextlib.suppress(KeyError), no_collection():
+        assert not gc.isenabled()
+        raise KeyError
+    assert gc.isenabled()
+
+
+def test_where_it_was_off_it_stays_off():
+    gc.disable()
+    try:
+        with no_collection():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -7,9 +7,11 @@ event class are generated once, from its attrs fields, as attrs itself does.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NoReturn, get_args
 
@@ -60,6 +62,18 @@ def decode(text: str) -> Event:
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageError(f"an event cannot be read: it is not JSON ({error})") from None
     return from_dict(data)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Collect no garbage in this block: reading a log makes very many values that stay, and none of them is garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def to_dict(event: Event) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from morphml_core.errors import StorageError
 from morphml_core.experiment import events
+from morphml_core.experiment.codec import no_collection
 from morphml_core.experiment.events import Event
 from morphml_core.experiment.ranking import Finalist, Ranking
 from morphml_core.problem import Budget, Cause, Metrics, Problem, Trial, TrialState
@@ -125,8 +126,9 @@ class State:
     def of(cls, log: Iterable[Event], problem: Problem | None = None) -> State:
         """The state after all of these events."""
         state = cls(problem)
-        for event in log:
-            state.apply(event)
+        with no_collection():
+            for event in log:
+                state.apply(event)
         return state
 
     def apply(self, event: Event) -> None:

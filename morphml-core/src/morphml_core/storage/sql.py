@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from morphml_core.errors import ConflictError, StorageError
-from morphml_core.experiment.codec import decode
+from morphml_core.experiment.codec import decode, no_collection
 from morphml_core.experiment.events import Event
 from morphml_core.plugins.component import storage
 from morphml_core.storage.sqlite import Sqlite
@@ -87,7 +87,8 @@ class SqlStorage:
                 return []
             rows = self._rows(connection, after)
             connection.rollback()
-        return [self._decode(position, text, after + place) for place, (position, text) in enumerate(rows)]
+        with no_collection():
+            return [self._decode(position, text, after + place) for place, (position, text) in enumerate(rows)]
 
     def _rows(self, connection: Connection, after: int) -> Sequence[Any]:
         number = self._find(connection)
