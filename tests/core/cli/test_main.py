@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -103,3 +104,13 @@ def test_a_reader_that_leaves_early_is_no_error(shell, folder, command):
     line = f"{command[0]} trials quick.yaml --set storage=sqlite:///big.db --format json | head -1"
     done = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("[\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_an_output_that_is_full(shell, command):
+    assert shell("run", "quick.yaml", "--set", "stop.trials=2").returncode == 0
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*command, "show", "quick.yaml"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "Error: the disk is full; free some space and run this again\n")

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from morphml_core.graph.operations import Signature
 from morphml_core.problem import Budget, Resources, Task
 from morphml_core.protocols import Data, Split
 from morphml_core.space.decisions import Genotype
+from morphml_core.torch.checkpoint import write
 from morphml_core.torch.data import prepare
 from morphml_core.torch.steps import Trainee, decayed, precision
 from morphml_core.torch.train import Run, Training, train
@@ -395,3 +397,9 @@ def test_mixed_precision_is_off_on_the_cpu_unless_asked_for():
 def test_bf16_on_the_cpu_learns_too(store):
     _, metrics = trained(run_of(epochs=6, learning_rate=0.02, amp="bf16"), store)
     assert metrics["accuracy"] >= 0.8
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_an_error_of_the_system():
+    with pytest.raises(OSError, match="No space left on device"):
+        write({"weights": torch.zeros(100_000)}, Path("/dev/full"))

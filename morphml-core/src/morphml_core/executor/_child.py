@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -36,7 +37,8 @@ def main(channel: int, blob: int, parent: int, die_with_parent: bool) -> None:
     with Connection(channel) as connection:
         workload = _load(connection, blob)
         if workload is not None:
-            _serve(connection, workload)
+            with contextlib.suppress(EOFError, OSError):  # the parent is gone: there is nobody to tell
+                _serve(connection, workload)
 
 
 def _die_with_parent(parent: int) -> None:
@@ -68,7 +70,8 @@ def _load(connection: Connection, blob: int) -> Workload | None:
 
 
 def _sentence(error: BaseException) -> str:
-    return str(error) if isinstance(error, MorphMLError) else f"{type(error).__name__}: {error}"
+    named = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return str(error) if isinstance(error, MorphMLError) else named
 
 
 def _serve(connection: Connection, workload: Workload) -> None:
@@ -97,7 +100,7 @@ def _run(connection: Connection, workload: Workload, task: Task) -> Outcome:
                 return outcome
             if _cancelled(connection, report):
                 return _cancel(steps, task, started)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # Ctrl-C is ignored here, so it is the evaluation's own
         # A workload should have made an outcome of it; this one did not.
         duration = perf_counter() - started
         return Outcome(task.number, task.attempt, None, Cause.ERROR, _sentence(error), duration)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,8 +28,15 @@ def save(artifacts: Artifacts, name: str, content: Mapping[str, Any]) -> None:
     """Store tensors, numbers, strings, lists and dictionaries under a name."""
     with tempfile.TemporaryDirectory(prefix="morphml-") as folder:
         path = Path(folder) / "content.pt"
-        torch.save(dict(content), path)
+        write(content, path)
         artifacts.put(name, path)
+
+
+def write(content: Mapping[str, Any], path: Path) -> None:
+    """Write tensors and plain values to a file.  Raises `OSError` where that fails."""
+    held = io.BytesIO()  # on a full disk, torch's own writer ends the whole process
+    torch.save(dict(content), held)
+    path.write_bytes(held.getbuffer())
 
 
 def load(artifacts: Artifacts, name: str) -> dict[str, Any] | None:

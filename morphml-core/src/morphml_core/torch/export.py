@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import logging
 import math
@@ -21,7 +22,7 @@ from morphml_core.graph.shapes import Lowered
 from morphml_core.problem import Candidate, Trial, TrialState
 from morphml_core.protocols import Artifacts, Data
 from morphml_core.torch.card import card, module_source
-from morphml_core.torch.checkpoint import checkpoint_name, load, model_name
+from morphml_core.torch.checkpoint import checkpoint_name, load, model_name, write
 from morphml_core.torch.data import Prepared, Samples, prepare
 from morphml_core.torch.isolation import isolated
 from morphml_core.torch.steps import scores
@@ -54,7 +55,7 @@ def export(source: Source, artifacts: Artifacts, folder: Path) -> dict[str, Any]
     content = stored(source.trial, artifacts)
     prepared = prepare(source.data, source.settings.holdout, source.settings.standardize, _CPU)
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save({name: value.contiguous() for name, value in content["model"].items()}, folder / "weights.pt")
+    write({name: value.contiguous() for name, value in content["model"].items()}, folder / "weights.pt")
     (folder / "model.py").write_text(module_source(source.lowered, prepared), encoding="utf-8")
     model = reload(folder)
     with isolated(0, _CPU, source.settings.threads or 1, True):
@@ -134,7 +135,11 @@ def _programs(model: nn.Module, example: Tensor, folder: Path) -> list[str]:
         try:
             batch = torch.export.Dim("batch", min=1)
             program = torch.export.export(model, (example,), dynamic_shapes=({0: batch},))
-            torch.export.save(program, folder / "model.pt2")
+            held = io.BytesIO()  # on a full disk, torch's own writer ends the whole process
+            torch.export.save(program, held)
+            (folder / "model.pt2").write_bytes(held.getbuffer())
+        except OSError:
+            raise
         except Exception as error:  # whatever torch.export does not support
             return [f"model.pt2 and model.onnx were not written: {_first_line(error)}"]
         return _onnx(program, folder / "model.onnx")
@@ -147,6 +152,8 @@ def _onnx(program: torch.export.ExportedProgram, path: Path) -> list[str]:
         made = torch.onnx.export(program, dynamo=True, verbose=False, input_names=["input"], output_names=["output"])
         assert made is not None
         made.save(path, external_data=False)
+    except OSError:
+        raise
     except Exception as error:  # whatever the exporter does not support
         path.unlink(missing_ok=True)
         return [f"model.onnx was not written: {_first_line(error)}"]
