@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import attrs
-from numpy.random import Generator
 
-from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
-from morphml_core.problem import Problem, Proposal, Trial
-from morphml_optimizers.nondominated import Breeder, crowding, ranked
-from morphml_optimizers.ranking import Standing, standing
+from morphml_core.problem import Problem
+from morphml_optimizers.nondominated import crowding
+from morphml_optimizers.steady import SteadyState
 
 
 @attrs.frozen
@@ -24,7 +20,7 @@ class Config:
     """How probable it is that a child has two parents, and not one."""
 
 
-class Nsga2:
+class Nsga2(SteadyState):
     """NSGA-II (Deb, Pratap, Agarwal, Meyarivan: "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", 2002), asynchronous.
 
     It is the steady-state form (Durillo et al., "On the Effect of the Steady-State Selection Scheme in Multi-Objective Genetic Algorithms", 2009): each
@@ -35,54 +31,25 @@ class Nsga2:
     """
 
     def __init__(self, config: Config, problem: Problem) -> None:
-        self._config = config
-        self._problem = problem
-        self._breeder = Breeder(problem, Fresh(problem), config.population, config.crossover)
-        self._living: list[tuple[Trial, Standing]] = []
-        self._last: list[int] = []
-        self._order: list[tuple[int, float]] = []
+        super().__init__(problem, config.population, config.crossover)
+        self._distances: list[float] = []
 
-    def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
-        """Random genotypes at first, children later.  Takes as long whatever the number of trials told."""
-        return self._breeder.ask(numbers, pending, self._parents)
+    def sort(self) -> None:
+        """Also the crowding of each of the living, among its front."""
+        super().sort()
+        self._distances = [0.0] * len(self.living)
+        for front in self.fronts:
+            found = crowding([self.living[index][1].losses for index in front])
+            for index, distance in zip(front, found, strict=True):
+                self._distances[index] = distance
 
-    def tell(self, trials: Sequence[Trial]) -> None:
-        """Each trial joins the living if it is better than the worst of them."""
-        for trial in trials:
-            self._breeder.tell(trial)
-            self._join(trial, standing(self._problem, trial))
+    def leaving(self) -> int:
+        """The most crowded of the last front; of those, the last that came."""
+        return min(self.fronts[-1], key=lambda index: (self._distances[index], -index))
 
-    def _join(self, trial: Trial, mine: Standing) -> None:
-        full = len(self._living) == self._config.population
-        if full and any(self._living[index][1].dominates(mine) for index in self._last):
-            return  # it would be a front behind the last
-        if any(other.genotype == trial.genotype for other, _ in self._living):
-            return
-        self._living.append((trial, mine))
-        self._sort()
-        if full:
-            worst = min(self._last, key=lambda index: (self._order[index][1], -index))
-            del self._living[worst]
-            self._sort()
-
-    def _sort(self) -> None:
-        """The front of each of the living, and its crowding, anew."""
-        standings = [mine for _, mine in self._living]
-        found = ranked(standings)
-        self._order = [(0, 0.0)] * len(standings)
-        for rank, front in enumerate(found):
-            for index, distance in zip(front, crowding([standings[one].losses for one in front]), strict=True):
-                self._order[index] = (rank, distance)
-        self._last = found[-1]
-
-    def _parents(self, number: int, rng: Generator) -> tuple[Trial, Trial] | None:
-        if not self._living:
-            return None
-        drawn: list[int] = rng.integers(len(self._living), size=4).tolist()
-        return self._winner(drawn[:2]), self._winner(drawn[2:])
-
-    def _winner(self, drawn: Sequence[int]) -> Trial:
-        return self._living[min(drawn, key=lambda index: (self._order[index][0], -self._order[index][1]))][0]
+    def preference(self, index: int) -> float:
+        """The less crowded wins."""
+        return -self._distances[index]
 
 
 component = optimizer(Config, Nsga2)
