@@ -43,7 +43,7 @@ from morphml_core.experiment.state import State
 from morphml_core.plugins.hooks import Hooks
 from morphml_core.plugins.refs import PYTHON
 from morphml_core.problem import Problem, Resources, Trial
-from morphml_core.protocols import Artifacts, Clocked, Evaluator, Exporter, Signed, Space, Storage, Workbench
+from morphml_core.protocols import Artifacts, Clocked, Evaluator, Executor, Exporter, Signed, Space, Storage, Workbench
 from morphml_core.work import Work
 
 __all__ = ["Experiment", "check", "open_experiment", "search"]
@@ -52,7 +52,8 @@ __all__ = ["Experiment", "check", "open_experiment", "search"]
 class Experiment:
     """One experiment, opened.  Components are built when they are first needed.
 
-    Attributes: `name`, `configuration`, `resolved`, `output` (the folder of reports and exports), and `state`.
+    Attributes: `name`, `configuration`, `resolved`, `output` (the folder of reports and exports), `state`, and `executor` (of the last
+    run; None before).
     Closes its storage at the end of a `with` block, or by `close`.
     """
 
@@ -63,6 +64,7 @@ class Experiment:
         self.output = self.configuration.output
         self._read_only = read_only
         self._take_over = take_over
+        self.executor: Executor | None = None
         self._loop: Loop | None = None
         self.state = State(self.problem)
         self.refresh()
@@ -154,7 +156,7 @@ class Experiment:
     def _make_loop(self, listener: Listener) -> Loop:
         resolved, problem = self.resolved, self.problem
         stopper, cache = resolved.stopper, resolved.cache
-        executor = built(resolved.executor, self.workload)
+        self.executor = executor = built(resolved.executor, self.workload)
         if self.configuration.reproducible is None:
             problem.parallelism = executor.slots
         return Loop(

@@ -3,6 +3,9 @@ import signal
 import subprocess
 
 import pytest
+from click.testing import CliRunner
+
+from morphml_core.cli import main
 
 
 def test_a_search_ends_with_the_report_and_says_where(call, folder):
@@ -206,3 +209,29 @@ def test_an_export_to_a_file(call, folder):
     assert (result.exit_code, result.stderr) == (
         2, "Error: cannot write trial 0 to nets.yaml: File exists; name another folder\n",
     )  # fmt: skip
+
+
+def test_a_simulation_says_what_workers_would_bring_and_records_nothing(tmp_path):
+    (tmp_path / "evaluator.py").write_text("def score(candidate):\n    return candidate.values['a']\n")
+    config = tmp_path / "sim.yaml"
+    config.write_text(
+        f"experiment: sim\nobjectives: [value]\nspace: {{name: parameters, decisions: {{a: {{real: [0, 1]}}}}}}\n"
+        f"evaluator: {{name: function, function: '{tmp_path}/evaluator.py:score'}}\nstorage: sqlite:///{tmp_path}/sim.db\n"
+        f"output: {tmp_path}/results\nhooks: []\nstop: {{trials: 64}}\n"
+    )
+    found = CliRunner().invoke(main, ["run", str(config), "--simulate", "workers=32,duration=60"])
+    assert found.exit_code == 0, found.output
+    assert found.output.splitlines()[:2] == [
+        "Ended: 64 trials are done.",
+        "Simulated: 32 workers would take 2 min, busy 100% of it.",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix) == ["evaluator.py", "sim.yaml"]
+    wrong = CliRunner().invoke(main, ["run", str(config), "--simulate", "32"])
+    assert wrong.exit_code == 2
+    assert "--simulate takes NAME=VALUE,... such as workers=32,failures=0.05, but it is '32'" in wrong.output
+    misspelt = CliRunner().invoke(main, ["run", str(config), "--simulate", "worker=32"])
+    assert misspelt.exit_code == 2
+    assert misspelt.output == (
+        "Error: --set executor={name: simulated, worker: 32}: "
+        "executor 'simulated' has no option 'worker'; did you mean 'workers'?\n"
+    )

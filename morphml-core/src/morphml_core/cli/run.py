@@ -12,7 +12,7 @@ import click
 from morphml_core.cli import common, export
 from morphml_core.errors import MorphMLError
 from morphml_core.protocols import Exporter
-from morphml_core.report.format import metrics
+from morphml_core.report.format import counted, duration, metrics
 
 if TYPE_CHECKING:
     from morphml_core.session import Experiment
@@ -27,7 +27,12 @@ Say = Callable[[str], None]
 @click.option(
     "--take-over", is_flag=True, help="Run it although another process seems to hold it (that process must be dead)."
 )
-def command(config: str, overrides: Sequence[str], as_json: bool, take_over: bool) -> None:
+@click.option(
+    "--simulate",
+    metavar="OPTIONS",
+    help="Search on a virtual clock instead, and record nothing: --simulate workers=32,failures=0.05 says what 32 workers would bring.",
+)
+def command(config: str, overrides: Sequence[str], as_json: bool, take_over: bool, simulate: str | None) -> None:
     """Search until a stop condition is met; a search that was interrupted goes on.
 
     At the end the report and the best network are in the output folder. Ends with 0 when a stop condition was met, 1 when
@@ -35,10 +40,13 @@ def command(config: str, overrides: Sequence[str], as_json: bool, take_over: boo
     """
     from morphml_core.session import open_experiment
 
+    run = _search
+    if simulate is not None:
+        overrides, run = [*overrides, *simulation(simulate)], _simulate
     with common.quiet_stdout(as_json):
         experiment = open_experiment(config, overrides, take_over=take_over)
         try:
-            summary = _search(experiment, config, lambda line: click.echo(line, err=as_json))
+            summary = run(experiment, config, lambda line: click.echo(line, err=as_json))
         finally:
             experiment.close()
     if as_json:
@@ -47,6 +55,32 @@ def command(config: str, overrides: Sequence[str], as_json: bool, take_over: boo
         raise common.NoResultError(
             f"no trial of '{summary['experiment']}' succeeded; `morphml trials {shlex.quote(config)} --state failed` says why"
         )
+
+
+def simulation(options: str) -> list[str]:
+    """The overrides that make a run a simulation.  Raises `click.UsageError` for options that are not NAME=VALUE."""
+    pairs = [option.partition("=") for option in options.split(",")]
+    if not all(name.strip() and sign and value.strip() for name, sign, value in pairs):
+        raise click.UsageError(
+            f"--simulate takes NAME=VALUE,... such as workers=32,failures=0.05, but it is '{options}'"
+        )
+    written = ", ".join(f"{name.strip()}: {value.strip()}" for name, _, value in pairs)
+    return [f"executor={{name: simulated, {written}}}", "storage=memory"]
+
+
+def _simulate(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
+    """Run on a virtual clock; nothing is recorded, exported or reported.  The summary gets the key simulated."""
+    reason = experiment.run()
+    executor, seconds = experiment.executor, experiment.state.elapsed()
+    assert executor is not None
+    busy = getattr(executor, "utilization", 0.0)
+    say(f"Ended: {reason}.")
+    say(f"Simulated: {counted(executor.slots, 'worker')} would take {duration(seconds)}, busy {busy:.0%} of it.")
+    best = experiment.best()
+    if best is not None:
+        say(f"Best: trial {best.number}, {metrics(best.metrics, tuple(o.name for o in experiment.problem.objectives))}")
+    found = {"workers": executor.slots, "seconds": seconds, "utilization": busy}
+    return {**experiment.summary(), "reason": reason, "simulated": found}
 
 
 def _search(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
