@@ -1,0 +1,162 @@
+"""Optimizer `parego`: several objectives for an optimizer of one, by weights that change from trial to trial (Knowles, 2006)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from morphml_core.errors import Complaint, ConfigurationError
+from morphml_core.plugins.component import Part, optimizer, part
+from morphml_core.problem import Metrics, Objective, Problem, Proposal, Trial
+from morphml_core.protocols import Optimizer
+from morphml_optimizers import local_search
+from morphml_optimizers.nondominated import directions
+
+_METRIC = "parego.loss"
+_STREAM = 3  # of problem.rng: which weight vector a trial has
+_AUGMENTED = 0.05  # the share of the weighted sum, as in the paper
+
+
+@attrs.frozen
+class Config:
+    """What is wrapped, and how many weightings it gets."""
+
+    optimizer: Part[Optimizer] | None = part("optimizer", "local_search")
+    """The optimizer of one objective that proposes: one that goes on from the best of all it was told, for each instance is told what was
+    proposed for the others, too.  One that forgets by age, as regularized_evolution does, loses much."""
+    weights: int = attrs.field(default=11, validator=attrs.validators.ge(2))
+    """How many weight vectors there are at most: as many as a regular grid can have.  Each has a wrapped optimizer of its own."""
+
+
+@attrs.frozen
+class _Scale:
+    """The least and the greatest of each loss when it was looked at."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def widened(self, losses: Sequence[float]) -> _Scale:
+        low = tuple(min(pair) for pair in zip(self.low, losses, strict=True))
+        return _Scale(low, tuple(max(pair) for pair in zip(self.high, losses, strict=True)))
+
+    def scalar(self, weights: Sequence[float], losses: Sequence[float]) -> float:
+        """The augmented Tchebycheff loss: the greatest weighted loss, and a share of the sum of all."""
+        parts = [
+            weight * (loss - low) / (high - low if 0.0 < high - low < math.inf else 1.0)
+            for weight, loss, low, high in zip(weights, losses, self.low, self.high, strict=True)
+        ]
+        return max(parts) + _AUGMENTED * sum(parts)
+
+
+class _Inner:
+    """A wrapped optimizer with its weights: told of trials when it is asked, those that it was not told yet."""
+
+    def __init__(self, config: Config, problem: Problem, weights: Sequence[float], scale: _Scale) -> None:
+        self.scale = scale
+        self._weights = weights
+        self._problem = problem
+        single = copy.copy(problem)
+        single.objectives = (Objective(_METRIC, "minimize"),)
+        given = config.optimizer
+        self.optimizer: Optimizer = given.create(single) if given else local_search.component.create(_DEFAULT, single)
+        self._told = 0
+
+    def catch_up(self, trials: Sequence[Trial]) -> None:
+        """Tell what is new of all trials."""
+        fresh = [self._single(trial) for trial in trials[self._told :]]
+        self._told = len(trials)
+        if fresh:
+            self.optimizer.tell(fresh)
+
+    def _single(self, trial: Trial) -> Trial:
+        curve = tuple((step, self._with_loss(metrics)) for step, metrics in trial.curve)
+        return attrs.evolve(trial, metrics=self._with_loss(trial.metrics), curve=curve)
+
+    def _with_loss(self, metrics: Metrics) -> Metrics:
+        losses = _losses(self._problem.objectives, metrics)
+        return metrics if losses is None else {**metrics, _METRIC: self.scale.scalar(self._weights, losses)}
+
+
+class ParEgo:
+    """ParEGO (Knowles, "ParEGO: A Hybrid Algorithm With On-Line Landscape Approximation for Expensive Multiobjective Optimization Problems", 2006).
+
+    Each trial number draws one of a few weight vectors (Das and Dennis, 1998); the losses, scaled to [0, 1] by the least and the
+    greatest so far, become one by the augmented Tchebycheff function, and the wrapped optimizer proposes for that.  Any optimizer of one objective can
+    be wrapped.  Each weight vector has an instance of its own, which is told every trial once, whoever proposed it; when the range of a loss has
+    changed, the instances begin anew the next time that there are half as many trials again, so that all telling stays proportional to the number of trials.
+    Constraints, failed, stopped and pending trials are handed on as they are, and what comes of them is up to the wrapped
+    optimizer; a trial that lacks an objective has no loss for it.  With one objective it is the wrapped optimizer.
+    """
+
+    def __init__(self, config: Config, problem: Problem) -> None:
+        _check(config)
+        self._config = config
+        self._problem = problem
+        width = len(problem.objectives)
+        self._weights: NDArray[np.float64] = directions(width, config.weights)
+        self._trials: list[Trial] = []
+        self._scale = self._seen = _Scale((math.inf,) * width, (-math.inf,) * width)
+        self._renewed_at = 0
+        self._inner: dict[int, _Inner] = {}
+        self._instance(0)  # what the wrapped optimizer refuses, it refuses now
+
+    def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
+        """The wrapped optimizer's proposals, each under the weights of its number."""
+        busy, proposals = list(pending), list[Proposal]()
+        for number in numbers:
+            place = int(self._problem.rng(number, _STREAM).integers(len(self._weights)))
+            found = self._instance(place).optimizer.ask([number], busy)
+            if not found:
+                break
+            proposals.append(found[0])
+            busy.append(_as_pending(number, found[0]))
+        return proposals
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Remember the trials; the wrapped optimizers are told when they are asked."""
+        for trial in trials:
+            self._trials.append(trial)
+            losses = self._problem.losses(trial)
+            if all(math.isfinite(loss) for loss in losses):
+                self._seen = self._seen.widened(losses)
+            if 2 * len(self._trials) >= 3 * self._renewed_at:
+                self._scale, self._renewed_at = self._seen, len(self._trials)
+
+    def _instance(self, place: int) -> _Inner:
+        found = self._inner.get(place)
+        if found is None or found.scale != self._scale:
+            found = _Inner(self._config, self._problem, self._weights[place].tolist(), self._scale)
+            self._inner[place] = found
+        found.catch_up(self._trials)
+        return found
+
+
+_DEFAULT = local_search.Config()
+
+
+def _losses(objectives: Sequence[Objective], metrics: Metrics) -> list[float] | None:
+    if not all(objective.name in metrics for objective in objectives):
+        return None
+    losses = [objective.loss(metrics[objective.name]) for objective in objectives]
+    return losses if all(math.isfinite(loss) for loss in losses) else None
+
+
+def _as_pending(number: int, proposal: Proposal) -> Trial:
+    return Trial(
+        number, proposal.genotype, budget=proposal.budget, continues=proposal.continues, priority=proposal.priority,
+        origin=proposal.origin,
+    )  # fmt: skip
+
+
+def _check(config: Config) -> None:
+    if config.optimizer is not None and config.optimizer.component is component:
+        message = "'parego' cannot wrap 'parego': what it wraps sees one objective; name an optimizer of one objective"
+        raise ConfigurationError([Complaint("optimizer.optimizer", message)])
+
+
+component = optimizer(Config, ParEgo)
