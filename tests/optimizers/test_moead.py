@@ -115,8 +115,8 @@ def test_asking_and_telling_take_as_long_after_20_000_trials_as_after_100():
     ("options", "message"),
     [
         (
-            {"population": 6},
-            "'neighbours' is 10, but 'population' is 6; there are no more neighbours than weight vectors",
+            {"population": 4},
+            "'neighbours' is 5, but 'population' is 4; there are no more neighbours than weight vectors",
         ),
         ({"neighbours": 0}, "'neighbours' must be >= 1: 0"),
         ({"local": 1.5}, "'local' must be <= 1.0: 1.5"),

@@ -21,13 +21,13 @@ from morphml_optimizers.ranking import standing
 class Config:
     """How the front is divided, and how children are made."""
 
-    population: int = attrs.field(default=40, validator=attrs.validators.ge(2))
+    population: int = attrs.field(default=20, validator=attrs.validators.ge(2))
     """How many weight vectors there are at most (as many as a regular grid can have), and how many random genotypes begin the search."""
-    neighbours: int = attrs.field(default=10, validator=attrs.validators.ge(1))
+    neighbours: int = attrs.field(default=5, validator=attrs.validators.ge(1))
     """How many of the nearest weight vectors the parents of a child come from."""
     local: float = attrs.field(default=0.9, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
     """How probable it is that parents come from the nearest weight vectors, and not from all."""
-    crossover: float = attrs.field(default=0.9, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
+    crossover: float = attrs.field(default=0.2, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
     """How probable it is that a child has two parents, and not one."""
 
     def __attrs_post_init__(self) -> None:

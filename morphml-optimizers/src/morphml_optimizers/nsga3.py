@@ -16,9 +16,9 @@ from morphml_optimizers.steady import SteadyState
 class Config:
     """Who lives, and how children are made."""
 
-    population: int = attrs.field(default=40, validator=attrs.validators.ge(2))
+    population: int = attrs.field(default=20, validator=attrs.validators.ge(2))
     """How many trials live.  There are as many reference directions, or the next smaller number that a regular grid of them can have."""
-    crossover: float = attrs.field(default=0.9, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
+    crossover: float = attrs.field(default=0.2, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
     """How probable it is that a child has two parents, and not one."""
 
 
