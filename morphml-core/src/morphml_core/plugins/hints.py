@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "morphml-optimizers": {
-        "optimizer": ("gaussian_process", "local_search", "moead", "nsga2", "nsga3", "parego", "regularized_evolution"),
+        "optimizer": (
+            "gaussian_process",
+            "genetic",
+            "local_search",
+            "moead",
+            "nsga2",
+            "nsga3",
+            "parego",
+            "regularized_evolution",
+        ),
     },
 }
 """Names by distribution and kind."""
