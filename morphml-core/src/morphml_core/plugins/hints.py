@@ -9,6 +9,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "optimizer": (
             "gaussian_process",
             "genetic",
+            "hill_climbing",
             "local_search",
             "moead",
             "nsga2",

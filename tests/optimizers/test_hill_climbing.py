@@ -1,0 +1,111 @@
+"""Hill climbing: the suite, from where it steps, when it starts again, and that asking stays quick."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import attrs
+import pytest
+
+from morphml_core.errors import ConfigurationError
+from morphml_core.optimizer.random import Config as RandomConfig
+from morphml_core.optimizer.random import RandomSearch
+from morphml_core.problem import Proposal
+from morphml_core.testing import OptimizerSuite
+from morphml_core.testing.problems import BOTH, Search, failed, problem, sampled
+from morphml_optimizers.hill_climbing import Config, HillClimbing
+
+
+class TestHillClimbing(OptimizerSuite):
+    @pytest.fixture(params=[Config(), Config(2, 3)], ids=["default", "impatient"])
+    def make(self, request):
+        return lambda problem: HillClimbing(request.param, problem)
+
+
+def climbing(given, **options):
+    return HillClimbing(Config(**options), given)
+
+
+def starts(given, count):
+    return [attrs.evolve(trial, origin="start") for trial in sampled(given, count)]
+
+
+def origins(optimizer):
+    return {proposal.origin for proposal in optimizer.ask(range(500, 510), [])}
+
+
+def test_steps_from_the_best_told():
+    given = problem("flat")
+    optimizer = climbing(given)
+    trials = starts(given, 12)
+    assert origins(optimizer) == {"start"}
+    optimizer.tell(trials)
+    best = min(trials, key=given.rank_key)
+    assert origins(optimizer) == {f"step from {best.number}"}
+    for proposal in optimizer.ask(range(600, 620), []):
+        assert sum(one != other for one, other in zip(proposal.genotype, best.genotype, strict=True)) == 1
+
+
+def test_a_new_start_when_patience_is_over():
+    given = problem("flat")
+    optimizer = climbing(given, patience=3)
+    best, *others = sorted(starts(given, 5), key=given.rank_key)
+    optimizer.tell([best, *others[:2]])
+    assert origins(optimizer) == {f"step from {best.number}"}
+    optimizer.tell([others[2]])
+    assert origins(optimizer) == {"start"}
+    optimizer.tell([attrs.evolve(others[3], origin="step from 0")])
+    assert origins(optimizer) == {"start"}
+    optimizer.tell([others[3]])
+    assert origins(optimizer) == {f"step from {others[3].number}"}
+
+
+def test_a_failed_start_is_not_climbed_from():
+    given = problem("flat")
+    optimizer = climbing(given)
+    (trial,) = starts(given, 1)
+    optimizer.tell([failed(given, 0, Proposal(trial.genotype, origin="start"))])
+    assert origins(optimizer) == {"start"}
+
+
+def test_it_beats_random_search():
+    found = []
+    for make in (lambda given: RandomSearch(RandomConfig(), given), lambda given: climbing(given)):
+        given = problem("flat")
+        search = Search(make(given), given, 2).run(200)
+        found.append(max(trial.metrics["accuracy"] for trial in search.past()))
+    assert found[0] < found[1]
+
+
+def test_asking_takes_as_long_after_20_000_trials_as_after_100():
+    given = problem("mixed")
+    short, long = climbing(given, patience=10**6), climbing(given, patience=10**6)
+    past = starts(given, 100)
+    short.tell(past)
+    for start in range(0, 20_000, 100):
+        long.tell([attrs.evolve(trial, number=start + trial.number) for trial in past])
+    times = {"short": [], "long": []}
+    for number in range(300):
+        for name, optimizer in (("short", short), ("long", long)):
+            begin = time.perf_counter()
+            optimizer.ask([200_000 + number], [])
+            times[name].append(time.perf_counter() - begin)
+    quick = {name: sorted(values)[len(values) // 4] for name, values in times.items()}
+    assert quick["long"] < 1.5 * quick["short"]
+
+
+def test_several_objectives_are_refused():
+    with pytest.raises(ConfigurationError) as error:
+        climbing(problem("flat", BOTH))
+    names = ", ".join(objective.name for objective in BOTH)
+    assert (
+        f"the optimizer 'hill_climbing' follows one objective, but there are 2 ({names}); "
+        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
+    ) in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["mutations", "patience"])
+def test_options_below_one(option):
+    with pytest.raises(ValueError, match=re.escape(f"'{option}' must be >= 1: 0")):
+        Config(**{option: 0})
