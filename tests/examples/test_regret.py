@@ -91,3 +91,22 @@ def test_regularized_evolution_reaches_the_reference():
     for result, reference in zip(found, (0.232, 0.861), strict=True):
         after = result["regret"]["100"]
         assert abs(after["mean"] - reference) < 2.5 * after["sem"]
+
+
+def test_a_built_in_space_with_its_graphs(tmp_path):
+    rows = [f"{''.join(map(str, digits))},{sum(digits)}" for digits in itertools.product(range(5), repeat=6)]
+    path = tmp_path / "cells.csv"
+    path.write_text("\n".join(["ops,acc", *rows]))
+    shared = ("--table", path, "--optimizer", "random", "--evaluations", 8, "--runs", 1, "--metric", "acc")
+    built_in, flat = results(*shared, "--space", "nasbench201")[0], results(*shared)[0]
+    assert (built_in.pop("space"), flat.pop("space")) == ("nasbench201", None)
+    assert built_in == flat
+
+
+def test_a_space_that_does_not_fit_the_keys(table):
+    done = regret("--table", table, "--optimizer", "random", "--space", "nasbench201", "--metric", "acc_")
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "error: the keys have 3 digits, but the space 'nasbench201' is not made of so many equal choices\n"
+    )
