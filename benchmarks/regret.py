@@ -48,12 +48,16 @@ METRIC = "value"
 
 @attrs.frozen
 class Source:
-    """A table, and which of its columns mean what.  `metric` is a column, columns with commas between, or what the columns of the seeds begin with."""
+    """A table, and which of its columns mean what.  `metric` is a column, columns with commas between, or what the columns of the seeds begin with.
+
+    `space` is the name of a built-in space of choices, as many as there are digits: the digit is the position of the value.
+    """
 
     path: str
     key: str | None = None
     metric: str = "val_acc_200ep_s"
     minimize: bool = False
+    space: str | None = None
 
     def columns(self, header: Sequence[str]) -> list[str]:
         """The columns of the metric, one a seed."""
@@ -68,9 +72,10 @@ class Source:
 
 @attrs.frozen(eq=False)
 class Bench:
-    """A table ready to be searched: its space (one choice a digit), its evaluator, the mean over the seeds of each key, and the best of these."""
+    """A table ready to be searched: its space (one choice a digit), the digit of each value, its evaluator, the mean over the seeds of each key, and the best of these."""
 
     space: SearchSpace
+    codes: Mapping[Any, str]
     evaluator: TableEvaluator
     means: Mapping[str, float]
     objective: Objective
@@ -78,7 +83,7 @@ class Bench:
 
     def mean(self, trial: Trial) -> float:
         """The seed mean of a trial's architecture."""
-        return self.means["".join(str(slot) for slot in trial.genotype)]
+        return self.means["".join(self.codes[slot] for slot in trial.genotype)]
 
 
 @lru_cache(maxsize=2)
@@ -92,14 +97,31 @@ def bench(source: Source) -> Bench:
         raise MorphMLError(
             f"the column '{key}' of {source.path} must have digits, the same number in each row; choose another with --key"
         )
-    digits = [sorted({text[place] for text in keys}) for place in range(lengths[0])]
-    decisions = DecisionSpace(Decision(f"digit{place}", Choice(tuple(found))) for place, found in enumerate(digits))
-    space = SearchSpace(decisions)
-    config = Config(Path(source.path), key, {METRIC: columns}, codes={digit: digit for digit in "0123456789"})
+    space, codes = _flat(keys) if source.space is None else _built_in(source.space, lengths[0])
+    config = Config(Path(source.path), key, {METRIC: columns}, codes=codes)
     repeats = zip(keys, file.numbers(columns), strict=True)
     means = {text: statistics.fmean(found) for text, found in repeats if found}
     goal = Objective(METRIC, "minimize" if source.minimize else "maximize")
-    return Bench(space, TableEvaluator(config, space), means, goal, min(means.values(), key=goal.loss))
+    return Bench(space, codes, TableEvaluator(config, space), means, goal, min(means.values(), key=goal.loss))
+
+
+def _flat(keys: Sequence[str]) -> tuple[SearchSpace, dict[Any, str]]:
+    """A space of the digits themselves, without graphs."""
+    digits = [sorted({text[place] for text in keys}) for place in range(len(keys[0]))]
+    decisions = DecisionSpace(Decision(f"digit{place}", Choice(tuple(found))) for place, found in enumerate(digits))
+    return SearchSpace(decisions), {digit: digit for digit in "0123456789"}
+
+
+def _built_in(name: str, length: int) -> tuple[SearchSpace, dict[Any, str]]:
+    """The space of that name, with its graphs.  Raises `MorphMLError` unless it has a choice a digit, all of the same values."""
+    space: SearchSpace = Loader().load(ComponentRef("space", name, {})).create()
+    domains = [decision.domain for decision in space.decisions.decisions]
+    first = domains[0]
+    if len(domains) != length or not isinstance(first, Choice) or any(domain != first for domain in domains):
+        raise MorphMLError(
+            f"the keys have {length} digits, but the space '{name}' is not made of so many equal choices"
+        )
+    return space, {value: str(place) for place, value in enumerate(first.values)}
 
 
 def search(source: Source, optimizer: ComponentRef, evaluations: int, seed: int) -> list[Trial]:
@@ -144,6 +166,7 @@ def measure(
     regret = {str(count): summary([run[index] for run in found]) for index, count in enumerate(at)}
     return {
         "table": source.path,
+        "space": source.space,
         "optimizer": optimizer.name,
         "options": dict(optimizer.options),
         "runs": runs,
@@ -182,6 +205,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--metric", default=Source("").metric, help="a column, columns, or what the columns of the seeds begin with"
     )
+    parser.add_argument("--space", metavar="NAME", help="search a built-in space with its graphs, such as nasbench201")
     parser.add_argument("--minimize", action="store_true", help="smaller values of the metric are better")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -201,7 +225,7 @@ def main() -> int:
     given = arguments().parse_args()
     try:
         optimizers = list(references(given.optimizer, given.options))
-        sources = [Source(path, given.key, given.metric, given.minimize) for path in given.table]
+        sources = [Source(path, given.key, given.metric, given.minimize, given.space) for path in given.table]
         for source in sources:
             bench(source)
         with ProcessPoolExecutor(given.processes) as pool:
