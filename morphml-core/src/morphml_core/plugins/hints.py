@@ -16,6 +16,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "nsga3",
             "parego",
             "regularized_evolution",
+            "simulated_annealing",
         ),
     },
 }
