@@ -23,19 +23,19 @@ def test_fashion_mnist_searches_and_exports(tmp_path):
     if not DEBIAN.exists():
         pytest.skip("Fashion-MNIST is not installed (Debian's package dataset-fashion-mnist)")
     shutil.copy(ROOT / "examples" / "fashion_mnist.yaml", tmp_path)
-    options = [
-        "stop.trials=2",
-        "finalists={top: 1, repeats: 1, epochs: 1}",
-        "evaluator.epochs=1",
-        "constraints=[flops <= 3e6]",
-        "evaluator.batch_size=512",
-        "seed=3",
+    small = [
+        "space.widths=[8]",
+        "space.stages=[2, 2]",
+        "space.depth=[1, 1]",
+        "space.blocks=[conv]",
+        "space.kernels=[3]",
     ]
+    options = ["stop.trials=1", "finalists=null", "evaluator.epochs=1", "evaluator.batch_size=512", *small]
     command = [str(Path(sys.executable).with_name("morphml")), "run", "fashion_mnist.yaml", "--json"]
     command += [word for option in options for word in ("--set", option)]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
-    assert found["trials"]["finished"] == 2
-    assert found["best"]["metrics"]["accuracy"] > 0.5
+    assert found["trials"]["finished"] == 1
+    assert found["best"]["metrics"]["accuracy"] > 0.2
     assert (tmp_path / "results" / "fashion-mnist" / "export" / "model.py").exists()
