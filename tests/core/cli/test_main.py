@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,10 +108,12 @@ def test_a_reader_that_leaves_early_is_no_error(shell, folder, command):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_an_output_that_is_full(shell, command):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full(shell, command, unbuffered):
     assert shell("run", "quick.yaml", "--set", "stop.trials=2").returncode == 0
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [*command, "show", "quick.yaml"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
+            [*command, "show", "quick.yaml"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
     assert (done.returncode, done.stderr) == (2, "Error: the disk is full; free some space and run this again\n")

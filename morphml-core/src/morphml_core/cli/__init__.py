@@ -6,6 +6,8 @@ So `morphml --help` starts fast, and a broken or missing optional package hurts 
 from __future__ import annotations
 
 import errno
+import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -66,7 +68,14 @@ class Commands(click.Group):
                 raise
             with suppress(OSError):
                 click.echo("Error: the disk is full; free some space and run this again", err=True)
+            _forget_output()
             ctx.exit(2)
+
+
+def _forget_output() -> None:
+    """Let what could not be written go: otherwise Python tries once more at its end, and fails with a code of its own."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
