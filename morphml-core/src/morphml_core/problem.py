@@ -359,7 +359,7 @@ class Problem:
             return str(error)
         for constraint in self.constraints:
             if constraint.violation(metrics):
-                return f"breaks the constraint {constraint}: {constraint.metric} is {metrics[constraint.metric]:g}"
+                return f"breaks the constraint {constraint}: {constraint.metric} is {metrics[constraint.metric]:.10g}"
         return reason
 
     def sample(self, rng: np.random.Generator, tries: int = 100) -> Genotype:

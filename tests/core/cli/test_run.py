@@ -64,7 +64,8 @@ def test_a_search_without_success_ends_with_one(call):
     assert result.exit_code == 1
     assert (
         result.stderr.splitlines()[-1]
-        == "Error: no trial of 'quick' succeeded; `morphml trials quick.yaml --state failed` says why"
+        == "Error: no trial of 'quick' succeeded; 12 of 12 failures: ValueError: nothing works; "
+        "`morphml trials quick.yaml --state failed` says more"
     )
 
 

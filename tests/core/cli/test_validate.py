@@ -44,7 +44,7 @@ def test_a_line_for_each_section(run):
         ["executor", f"inline (morphml-core {__version__})"],
         ["storage", f"memory (morphml-core {__version__})"],
         ["artifacts", f"local (morphml-core {__version__})"],
-        ["stop", "trials 5, time 60"],
+        ["stop", "trials 5, time 1 min"],
         ["a.yaml", "is fine"],
     ]
 

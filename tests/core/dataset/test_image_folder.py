@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from PIL import Image
+
+Image = pytest.importorskip("PIL.Image")
 
 from morphml_core.dataset.image_folder import SUFFIXES, Config, ImageFolder
 from morphml_core.errors import EvaluationError

@@ -4,7 +4,6 @@ import gzip
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from morphml_core.dataset import csv, digits, fashion_mnist, image_folder, npz
 from morphml_core.testing import DatasetSuite
@@ -78,6 +77,7 @@ class TestCsvRegression(DatasetSuite):
 class TestImageFolder(DatasetSuite):
     @pytest.fixture
     def make(self, tmp_path):
+        Image = pytest.importorskip("PIL.Image")  # noqa: N806
         rng = np.random.default_rng(0)
         for name in ("ant", "bee"):
             (tmp_path / name).mkdir()

@@ -53,6 +53,7 @@ def bench(tmp_path):
 
 
 def test_a_candidate_is_trained_and_costed(bench):
+    pytest.importorskip("torch")
     found = searched()
     evaluator = part().create(found)
     genotype = genotype_of(found)
@@ -151,6 +152,7 @@ def test_networks_that_no_sample_fits_are_invalid():
 
 
 def test_augmentation_needs_images(tmp_path, bench):
+    pytest.importorskip("torch")
     path = tmp_path / "table.csv"
     path.write_text("x,y\n" + "\n".join(f"{i},{i % 2}" for i in range(60)))
     found = space(chain(op("dense", units=4), "relu"))
@@ -165,7 +167,7 @@ def test_augmentation_needs_images(tmp_path, bench):
 
 
 def test_cuda_that_is_not_there_is_said(bench):
-    import torch
+    torch = pytest.importorskip("torch")
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
@@ -188,6 +190,7 @@ def test_it_travels_to_another_process_without_the_data():
 
 
 def test_missing_data_is_a_sentence(tmp_path, bench):
+    pytest.importorskip("torch")
     found = searched()
     evaluator = part(dataset={"name": "fashion_mnist", "folder": str(tmp_path)}).create(found)
     genotype = genotype_of(found)
@@ -198,6 +201,7 @@ def test_missing_data_is_a_sentence(tmp_path, bench):
 
 
 def test_the_same_seed_gives_the_same_metrics(bench):
+    pytest.importorskip("torch")
     found = searched()
     problem = Problem(found, [Objective("accuracy")])
     genotype = genotype_of(found)

@@ -7,6 +7,8 @@ from morphml_core.plugins.loader import Loader
 from morphml_core.space.language import chain, choice, op, real, space
 from morphml_core.testing import EvaluatorSuite
 
+pytest.importorskip("torch")
+
 
 class TestTrain(EvaluatorSuite):
     @pytest.fixture

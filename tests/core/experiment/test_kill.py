@@ -37,7 +37,10 @@ except HeldError as error:
 LAB = str(Path(__file__).with_name("conftest.py"))
 
 
-def start(url, trials=30):
+TRIALS = 80
+
+
+def start(url, trials=TRIALS):
     return subprocess.Popen([sys.executable, "-c", SEARCH, LAB, url, str(trials)], stdout=subprocess.PIPE, text=True)
 
 
@@ -58,7 +61,7 @@ def wait_until_open(lab, url, process):
 
 def test_a_search_killed_at_random_moments_ends_like_an_unbroken_one(lab, tmp_path):
     calm, killed, rng = f"sqlite:///{tmp_path}/calm.db", f"sqlite:///{tmp_path}/killed.db", random.Random(0)
-    assert start(calm).communicate()[0] == "30 trials are done\n"
+    assert start(calm).communicate()[0] == f"{TRIALS} trials are done\n"
     kills = 0
     for _ in range(5):
         process = start(killed)
@@ -68,7 +71,7 @@ def test_a_search_killed_at_random_moments_ends_like_an_unbroken_one(lab, tmp_pa
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
         process.communicate()
-    assert start(killed).communicate()[0] == "30 trials are done\n"
+    assert start(killed).communicate()[0] == f"{TRIALS} trials are done\n"
     assert kills >= 2
     assert lab.table(state_at(lab, killed)) == lab.table(state_at(lab, calm))
 

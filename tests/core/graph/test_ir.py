@@ -1,7 +1,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from morphml_core.errors import GraphError
@@ -49,6 +49,7 @@ json_values = st.recursive(
 
 
 @settings(max_examples=200, deadline=None)
+@example([{"op": "relu", "inputs": [], "params": "0"}])
 @given(json_values)
 def test_anything_else_is_a_graph_error(value):
     with contextlib.suppress(GraphError):

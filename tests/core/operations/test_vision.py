@@ -76,7 +76,7 @@ def test_the_set_has_the_documented_operations():
 )
 @pytest.mark.parametrize("size", [9, 12])
 def test_shapes_and_costs_agree_with_torch_away_from_the_defaults(op, params, size):
-    import torch
+    torch = pytest.importorskip("torch")
 
     from morphml_core.graph.cost import cost
     from morphml_core.torch.build import build
@@ -96,7 +96,7 @@ def test_shapes_and_costs_agree_with_torch_away_from_the_defaults(op, params, si
 
 def test_flops_are_those_of_torchs_counter():
     """torch counts multiply-adds times two, of matrix products and convolutions."""
-    import torch
+    torch = pytest.importorskip("torch")
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -124,7 +124,7 @@ def test_flops_are_those_of_torchs_counter():
 
 
 def test_factorized_reduce_sees_every_pixel_of_an_even_and_of_an_odd_image():
-    import torch
+    torch = pytest.importorskip("torch")
 
     from morphml_core.torch.modules import FactorizedReduce
 
@@ -155,7 +155,7 @@ def test_factorized_reduce_sees_every_pixel_of_an_even_and_of_an_odd_image():
 )
 def test_weights_absorb_a_permutation_of_the_input_channels_as_channels_claims(op, into, out):
     """`mix`: permuted weights give the same output.  `keep`: they give the output with its channels permuted."""
-    import torch
+    torch = pytest.importorskip("torch")
 
     operation = vision()[op]
     assert operation.channels(operation.complete(dict.fromkeys(operation.required, 6).items())) == (

@@ -17,8 +17,17 @@ from morphml_core.storage.sql import Config, component
 from morphml_core.testing.storage import log
 
 
-def open_at(path, name="x", **options):
-    return component.create(Config(f"sqlite:///{path}", **options), name)
+@pytest.fixture
+def open_at():
+    opened = []
+
+    def opening(path, name="x", **options):
+        opened.append(component.create(Config(f"sqlite:///{path}", **options), name))
+        return opened[-1]
+
+    yield opening
+    for storage in opened:
+        storage.close()
 
 
 def refused(function, *arguments, **options):
@@ -28,14 +37,14 @@ def refused(function, *arguments, **options):
 
 
 @pytest.mark.parametrize("content", [b"experiment: digits\n" * 100, b"\0" * 5000, b"SQLite format 3\0 or not"])
-def test_a_file_that_is_no_database(tmp_path, content):
+def test_a_file_that_is_no_database(open_at, tmp_path, content):
     path = tmp_path / "x.db"
     path.write_bytes(content)
     assert refused(open_at, path) == f"{path} is not an SQLite database; name another file, or move this one away"
     assert path.read_bytes() == content
 
 
-def test_a_database_of_another_program(tmp_path):
+def test_a_database_of_another_program(open_at, tmp_path):
     path = tmp_path / "x.db"
     connection = sqlite3.connect(path)
     for name in ("studies", "study_attributes", "trials", "version"):
@@ -46,7 +55,7 @@ def test_a_database_of_another_program(tmp_path):
     )
 
 
-def test_a_database_of_a_newer_version(tmp_path):
+def test_a_database_of_a_newer_version(open_at, tmp_path):
     path = tmp_path / "x.db"
     storage = open_at(path)
     storage.append(log(), 0)
@@ -60,7 +69,7 @@ def test_a_database_of_a_newer_version(tmp_path):
     )
 
 
-def test_an_event_of_a_newer_version(tmp_path):
+def test_an_event_of_a_newer_version(open_at, tmp_path):
     path = tmp_path / "x.db"
     storage = open_at(path)
     storage.append(log(), 0)
@@ -78,7 +87,7 @@ def test_an_event_of_a_newer_version(tmp_path):
     assert refused(storage.read) == f"experiment 'x' in {path}: event 3 is missing; the log is damaged"
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_folder_that_is_not_there(open_at, tmp_path):
     path = tmp_path / "results" / "x.db"
     assert (
         refused(open_at, path)
@@ -86,7 +95,7 @@ def test_a_folder_that_is_not_there(tmp_path):
     )
 
 
-def test_a_folder_in_place_of_a_file(tmp_path):
+def test_a_folder_in_place_of_a_file(open_at, tmp_path):
     assert (
         refused(open_at, tmp_path)
         == f"{tmp_path} is a folder; name a file in it, such as sqlite:///{tmp_path}/results.db"
@@ -112,7 +121,7 @@ def test_an_url_that_names_no_file(url, sentence):
     assert refused(component.create, Config(url), "x") == sentence
 
 
-def test_a_locked_database(tmp_path):
+def test_a_locked_database(open_at, tmp_path):
     path = tmp_path / "x.db"
     storage = open_at(path, patience=0.1)
     storage.append(log()[:2], 0)
@@ -128,7 +137,7 @@ def test_a_locked_database(tmp_path):
     storage.close()
 
 
-def test_a_damaged_database(tmp_path):
+def test_a_damaged_database(open_at, tmp_path):
     path = tmp_path / "x.db"
     storage = open_at(path)
     storage.append(log(), 0)
@@ -170,7 +179,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def test_a_full_disk(small_disk):
+def test_a_full_disk(open_at, small_disk):
     path = small_disk / "x.db"
     run = subprocess.run([sys.executable, "-c", FILL, str(path)], capture_output=True, text=True, check=True)
     index, sentence = run.stdout.splitlines()
@@ -182,7 +191,7 @@ def test_a_full_disk(small_disk):
     kept.close()
 
 
-def test_a_full_database(tmp_path):
+def test_a_full_database(open_at, tmp_path):
     path = tmp_path / "x.db"
     storage = open_at(path)
     storage.append(log()[:2], 0)
@@ -223,7 +232,7 @@ def as_nobody(path):
         try:
             os.setgid(65534)
             os.setuid(65534)
-            storage = open_at(path)
+            storage = component.create(Config(f"sqlite:///{path}"), "x")
             storage.append(log()[:1], len(storage.read()))
             os.write(writer, b"stored")
         except StorageError as error:
@@ -241,7 +250,7 @@ def test_a_folder_that_cannot_be_written_to(public_folder):
     assert as_nobody(path) == f"{path} cannot be made: the folder {public_folder} cannot be written to; name another"
 
 
-def test_a_file_that_cannot_be_written_to(public_folder):
+def test_a_file_that_cannot_be_written_to(open_at, public_folder):
     path = public_folder / "x.db"
     storage = open_at(path)
     storage.append(log()[:1], 0)
@@ -255,7 +264,7 @@ def test_a_file_that_cannot_be_written_to(public_folder):
     ), found
 
 
-def test_a_conflict_says_where_the_log_ends(tmp_path):
+def test_a_conflict_says_where_the_log_ends(open_at, tmp_path):
     path = tmp_path / "x.db"
     storage = open_at(path)
     storage.append(log()[:4], 0)
@@ -268,7 +277,7 @@ def test_a_conflict_says_where_the_log_ends(tmp_path):
     storage.close()
 
 
-def test_what_is_no_json_is_refused_and_nothing_is_stored(tmp_path):
+def test_what_is_no_json_is_refused_and_nothing_is_stored(open_at, tmp_path):
     storage = open_at(tmp_path / "x.db")
     storage.append(log()[:2], 0)
     bad = events.Started({"space": object}, {}, 1.0)

@@ -1,5 +1,6 @@
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 
 from morphml_core.torch.augment import POLICIES, Draws, augment, draw, reach
 

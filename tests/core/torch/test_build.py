@@ -1,8 +1,10 @@
 import io
 
 import pytest
-import torch
 from hypothesis import given, settings
+
+torch = pytest.importorskip("torch")
+
 from torch import nn
 
 from morphml_core.errors import GraphError, ShapeError

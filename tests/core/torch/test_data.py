@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 
 from morphml_core.graph.operations import Signature
 from morphml_core.protocols import Data, Split

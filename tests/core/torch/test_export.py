@@ -5,7 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 
 from morphml_core.artifacts.local import Config as Folder
 from morphml_core.artifacts.local import LocalArtifacts

@@ -1,4 +1,7 @@
-import torch
+import pytest
+
+torch = pytest.importorskip("torch")
+
 from torch import nn
 
 from morphml_core.torch import modules

@@ -3,8 +3,9 @@ import subprocess
 import sys
 
 import pytest
-import torch
 from hypothesis import given, settings
+
+torch = pytest.importorskip("torch")
 
 from morphml_core.errors import GraphError, ShapeError
 from morphml_core.graph.ir import GraphBuilder

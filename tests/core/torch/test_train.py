@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
+
 from torch import nn
 
 from morphml_core.artifacts.local import Config as Folder

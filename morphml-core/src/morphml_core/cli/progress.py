@@ -142,7 +142,8 @@ class Progress:
     def _improvement(self) -> None:
         best = self.tally.best
         if self._news and best is not None:
-            self._write(f"trial {best.number}: {metrics(self.tally.shown(best))} (best so far)")
+            place = "best so far" if best.repeat_of is None else f"finals: trial {best.repeat_of} again, best so far"
+            self._write(f"trial {best.number}: {metrics(self.tally.shown(best))} ({place})")
         self._news = False
 
     def _line(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ import click
 
 from morphml_core.cli import common, export
 from morphml_core.errors import MorphMLError
+from morphml_core.problem import Trial, TrialState
 from morphml_core.protocols import Exporter
-from morphml_core.report.format import counted, duration, metrics
+from morphml_core.report.format import counted, duration, first_line, metrics, number
 
 if TYPE_CHECKING:
     from morphml_core.session import Experiment
@@ -52,9 +54,19 @@ def command(config: str, overrides: Sequence[str], as_json: bool, take_over: boo
     if as_json:
         common.print_json(summary)
     if summary["best"] is None:
+        more = f"`morphml trials {shlex.quote(config)} --state failed` says more"
         raise common.NoResultError(
-            f"no trial of '{summary['experiment']}' succeeded; `morphml trials {shlex.quote(config)} --state failed` says why"
+            f"no trial of '{summary['experiment']}' succeeded{_reason(experiment.state.trials.values())}; {more}"
         )
+
+
+def _reason(trials: Iterable[Trial]) -> str:
+    """What most trials failed of, or "" where none failed."""
+    messages = Counter(first_line(trial.message) for trial in trials if trial.state is TrialState.FAILED)
+    if not messages:
+        return ""
+    ((message, count),) = messages.most_common(1)
+    return f"; {number(count)} of {number(messages.total())} failures: {message}"
 
 
 def simulation(options: str) -> list[str]:

@@ -9,6 +9,7 @@ import click
 
 from morphml_core.cli import common
 from morphml_core.errors import Complaint, ConfigurationError, MorphMLError
+from morphml_core.report.format import duration, number
 
 if TYPE_CHECKING:
     from morphml_core.config import Resolved
@@ -82,5 +83,6 @@ def _lines(resolved: Resolved) -> list[tuple[str, str]]:
         lines.append(("constraints", ", ".join(map(str, configuration.constraints))))
     lines += _origins(resolved)
     stop = {name: held for name, held in configuration.to_json()["stop"].items() if held is not None}
-    lines.append(("stop", ", ".join(f"{name} {held:g}" for name, held in stop.items())))
+    said = {"time": duration, "target": "{:g}".format}
+    lines.append(("stop", ", ".join(f"{name} {said.get(name, number)(held)}" for name, held in stop.items())))
     return lines

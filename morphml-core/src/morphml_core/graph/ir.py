@@ -82,6 +82,8 @@ class Graph:
 
 
 def _read_node(node: Mapping[str, Any]) -> Node:
+    if not isinstance(node["params"], Mapping):
+        raise TypeError("params is a mapping of names to values")
     found = Node(node["op"], tuple(node["inputs"]), node["params"])
     if not isinstance(found.op, str) or not all(type(source) is int for source in found.inputs):
         raise TypeError("op is a name and inputs are whole numbers")

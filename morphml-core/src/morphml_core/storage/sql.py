@@ -72,8 +72,12 @@ class SqlStorage:
         self._id: int | None = None
         self._steps: dict[int, int] = {}
         if dialect.exists():
-            with self._errors("opened"):
-                self._check(self._connect())
+            try:
+                with self._errors("opened"):
+                    self._check(self._connect())
+            except StorageError:
+                self._forget_connection()
+                raise
 
     # reading and writing -------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ test samples, which it never saw.
 
 ## Data
 
-Dataset `{dataset}`: {train} training samples of shape {shape}. {targets}
+Dataset `{dataset}`: {train} training samples of shape {shape}, with values from {low:g} to {high:g}. {targets}
 
 ## Load it
 
@@ -125,6 +125,10 @@ def _plain(values: Tensor) -> Any:
     return values.cpu().tolist()
 
 
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.6g}"
+
+
 def _type(prepared: Prepared) -> str:
     return str(prepared.train.inputs.dtype).removeprefix("torch.")
 
@@ -149,10 +153,12 @@ def card(
     shape = tuple(prepared.train.inputs.shape[1:])
     return CARD.format(
         summary=_summary(trial, shape, prepared),
-        metrics="\n".join(f"| {name} | {value:.6g} |" for name, value in table.items()),
+        metrics="\n".join(f"| {name} | {_number(value)} |" for name, value in table.items()),
         valid=len(prepared.valid),
         test=len(prepared.test),
         train=len(prepared.train),
+        low=prepared.train.inputs.min().item(),
+        high=prepared.train.inputs.max().item(),
         dataset=dataset,
         shape=shape,
         sizes=", ".join(map(str, shape)),
