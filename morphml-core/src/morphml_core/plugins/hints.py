@@ -9,6 +9,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "optimizer": (
             "gaussian_process",
             "genetic",
+            "grid",
             "hill_climbing",
             "local_search",
             "moead",
