@@ -16,6 +16,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "nsga2",
             "nsga3",
             "parego",
+            "quasi_random",
             "regularized_evolution",
             "simulated_annealing",
         ),
