@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import attrs
 
-from morphml_core.errors import Complaint, ConfigurationError
-from morphml_core.optimizer.fresh import Fresh, taken
+from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_optimizers.ranking import Standing, standing
-
-_START = "start"
+from morphml_optimizers.single import single_objective
+from morphml_optimizers.walk import START, steps
 
 
 @attrs.frozen
@@ -36,13 +34,7 @@ class HillClimbing:
     """
 
     def __init__(self, config: Config, problem: Problem) -> None:
-        if len(problem.objectives) > 1:
-            names = ", ".join(objective.name for objective in problem.objectives)
-            message = (
-                f"the optimizer 'hill_climbing' follows one objective, but there are {len(problem.objectives)} ({names}); "
-                "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
-            )
-            raise ConfigurationError([Complaint("optimizer", message)])
+        single_objective(problem, "hill_climbing")
         self._config = config
         self._problem = problem
         self._fresh = Fresh(problem)
@@ -51,19 +43,8 @@ class HillClimbing:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """Steps from the best of the climb; random genotypes where one starts.  Takes as long whatever the number of trials told."""
-        if self._top is None:
-            return self._fresh.propose(numbers, pending, self._problem.decisions.sample, _START)
-        trial = self._top[0]
-        busy, proposals = taken(pending), list[Proposal]()
-        for number in numbers:
-            rng = self._problem.lent_rng(number)
-            step = partial(self._problem.decisions.mutate, trial.genotype, rng, self._config.mutations)
-            genotype = self._fresh.draw(step, busy, rng)
-            if genotype is None:
-                break
-            busy.add(genotype)
-            proposals.append(Proposal(genotype, origin=f"step from {trial.number}"))
-        return proposals
+        at = self._top and self._top[0]
+        return steps(self._problem, self._fresh, at, self._config.mutations, numbers, pending)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Go on from each trial that is better; start again after `patience` that are not."""
@@ -73,7 +54,7 @@ class HillClimbing:
 
     def _take(self, trial: Trial, mine: Standing) -> None:
         if self._top is None:
-            if trial.origin == _START and not mine.failed:
+            if trial.origin == START and not mine.failed:
                 self._top, self._waited = (trial, mine), 0
         elif mine < self._top[1]:
             self._top, self._waited = (trial, mine), 0

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 
 import attrs
 
-from morphml_core.errors import Complaint, ConfigurationError
-from morphml_core.optimizer.fresh import Fresh, taken
+from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_optimizers.ranking import Standing, standing
+from morphml_optimizers.single import single_objective
+from morphml_optimizers.walk import steps
 
 _STREAM = 3  # of problem.rng: whether the walk goes on from a trial
-_START = "start"
 
 
 @attrs.frozen
@@ -48,13 +47,7 @@ class SimulatedAnnealing:
     """
 
     def __init__(self, config: Config, problem: Problem) -> None:
-        if len(problem.objectives) > 1:
-            names = ", ".join(objective.name for objective in problem.objectives)
-            message = (
-                f"the optimizer 'simulated_annealing' follows one objective, but there are {len(problem.objectives)} ({names}); "
-                "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
-            )
-            raise ConfigurationError([Complaint("optimizer", message)])
+        single_objective(problem, "simulated_annealing")
         self._config = config
         self._problem = problem
         self._fresh = Fresh(problem)
@@ -64,19 +57,8 @@ class SimulatedAnnealing:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """Steps from where the walk is; random genotypes before it is anywhere.  Takes as long whatever the number of trials told."""
-        if self._at is None:
-            return self._fresh.propose(numbers, pending, self._problem.decisions.sample, _START)
-        trial = self._at[0]
-        busy, proposals = taken(pending), list[Proposal]()
-        for number in numbers:
-            rng = self._problem.lent_rng(number)
-            step = partial(self._problem.decisions.mutate, trial.genotype, rng, self._config.mutations)
-            genotype = self._fresh.draw(step, busy, rng)
-            if genotype is None:
-                break
-            busy.add(genotype)
-            proposals.append(Proposal(genotype, origin=f"step from {trial.number}"))
-        return proposals
+        at = self._at and self._at[0]
+        return steps(self._problem, self._fresh, at, self._config.mutations, numbers, pending)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Go on from each trial that is accepted."""
