@@ -1,19 +1,13 @@
-"""NSGA-III: the suite, who lives, who mates, the front it finds, and that asking stays quick."""
+"""NSGA-III: the suite, and who lives; test_steady.py has what it shares with others."""
 
 from __future__ import annotations
-
-import time
 
 import attrs
 import pytest
 
-from morphml_core.optimizer.random import Config as RandomConfig
-from morphml_core.optimizer.random import RandomSearch
-from morphml_core.problem import Constraint, Objective, Proposal
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import BOTH, Search, failed, problem, sampled
+from morphml_core.testing.problems import BOTH, problem, sampled
 from morphml_optimizers.nsga3 import Config, Nsga3
-from morphml_optimizers.ranking import front, standing
 
 
 class TestNsga3(OptimizerSuite):
@@ -27,81 +21,6 @@ def parents(proposals):
     return {int(one) for found in proposals for one in found.origin.removeprefix("child of ").split(" and ")}
 
 
-def area(trials):
-    """The hypervolume of accuracy and cost, from the point (loss 0, cost 6)."""
-    found, low = 0.0, 6.0
-    for loss, cost in sorted((-trial.metrics["accuracy"], trial.metrics["cost"]) for trial in trials):
-        if cost < low:
-            found, low = found + (low - cost) * -loss, cost
-    return found
-
-
-def test_random_until_the_population_is_told_or_pending():
-    given = problem("flat", BOTH)
-    search = Search(Nsga3(Config(10), given), given, slots=4).run(30)
-    origins = [proposal.origin for proposal in search.proposals.values()]
-    assert origins[:10] == ["random"] * 10
-    assert all(origin.startswith("child of ") for origin in origins[10:])
-
-
-def test_the_front_of_all_that_was_told_lives_if_it_fits():
-    given = problem("flat", BOTH)
-    trials = sampled(given, 200)
-    best = {trial.number for trial in front(trials, key=lambda trial: standing(given, trial))}
-    optimizer = Nsga3(Config(len(best)), given)
-    optimizer.tell(trials)
-    assert parents(optimizer.ask(range(1000, 1200), [])) == best
-
-
-def test_one_objective_keeps_the_best():
-    given = problem("flat")
-    trials = sampled(given, 60)
-    optimizer = Nsga3(Config(5), given)
-    optimizer.tell(trials)
-    best = sorted(trials, key=given.rank_key)[:5]
-    assert parents(optimizer.ask(range(1000, 1100), [])) <= {trial.number for trial in best}
-
-
-def test_feasible_trials_live_before_infeasible_and_failed_ones():
-    given = problem("flat", BOTH)
-    trials = sampled(given, 40)
-    bound = sorted(trial.metrics["cost"] for trial in trials)[3]
-    given.constraints = (Constraint("cost", "<=", bound),)
-    optimizer = Nsga3(Config(4), given)
-    optimizer.tell([failed(given, 900 + trial.number, Proposal(trial.genotype)) for trial in sampled(given, 4)])
-    optimizer.tell(trials[4:])
-    optimizer.tell([attrs.evolve(trial, number=500 + trial.number) for trial in trials[:4]])
-    feasible = {trial.number for trial in trials if trial.metrics["cost"] <= bound}
-    assert {number % 500 for number in parents(optimizer.ask(range(1000, 1100), []))} <= feasible
-
-
-def test_its_front_has_more_volume_than_that_of_random_search():
-    for seed in range(3):
-        found = []
-        for make in (lambda given: RandomSearch(RandomConfig(), given), lambda given: Nsga3(Config(), given)):
-            given = problem("flat", BOTH, seed=seed)
-            found.append(area(Search(make(given), given, 2).run(300).past()))
-        assert found[0] < found[1]
-
-
-def test_asking_and_telling_take_as_long_after_20_000_trials_as_after_100():
-    given = problem("mixed", BOTH)
-    short, long = Nsga3(Config(), given), Nsga3(Config(), given)
-    past = sampled(given, 2000)
-    short.tell(past[:100])
-    for start in range(0, 20_000, 2000):
-        long.tell([attrs.evolve(trial, number=start + trial.number) for trial in past])
-    times = {"short": [], "long": []}
-    for number, trial in enumerate(sampled(given, 400, 50_000)):
-        for name, optimizer in (("short", short), ("long", long)):
-            begin = time.perf_counter()
-            optimizer.ask([60_000 + number], [])
-            optimizer.tell([trial])
-            times[name].append(time.perf_counter() - begin)
-    quick = {name: sorted(values)[len(values) // 4] for name, values in times.items()}
-    assert quick["long"] < 1.5 * quick["short"]
-
-
 def test_each_direction_keeps_one_of_a_front():
     given = problem("flat", BOTH)
     front_of_nine = [
@@ -112,22 +31,3 @@ def test_each_direction_keeps_one_of_a_front():
     optimizer = Nsga3(Config(3), given)
     optimizer.tell(front_of_nine)
     assert parents(optimizer.ask(range(1000, 1100), [])) == {0, 4, 8}
-
-
-def test_three_objectives():
-    given = problem("flat", (*BOTH, Objective("loss", "minimize")))
-    search = Search(Nsga3(Config(), given), given, 3).run(120)
-    assert len(search.proposals) == 120
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"population": 1}, "'population' must be >= 2: 1"),
-        ({"crossover": -0.5}, "'crossover' must be >= 0.0: -0.5"),
-        ({"crossover": 1.5}, "'crossover' must be <= 1.0: 1.5"),
-    ],
-)
-def test_options_out_of_range(options, message):
-    with pytest.raises(ValueError, match=message):
-        Config(**options)
