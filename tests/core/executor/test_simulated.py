@@ -81,6 +81,17 @@ def test_workers_die_with_the_given_probability_and_the_trials_run_again():
     assert np.mean(attempts) == pytest.approx(1 / 0.8, abs=0.08)
 
 
+def test_workers_die_too_where_nobody_knows_how_long_an_evaluation_takes():
+    executor = SimulatedExecutor(Config(workers=1, failures=0.5), behaviours())
+    for number in range(200):
+        executor.submit(task(number, steps=2, budget=Budget(2)))
+    outcomes = [message for _, message in drain(executor) if isinstance(message, Outcome)]
+    lost = [outcome for outcome in outcomes if outcome.cause is Cause.LOST]
+    assert len(outcomes) == 200
+    assert len(lost) == pytest.approx(100, abs=30)
+    assert {outcome.message for outcome in lost} == {"simulated: the worker died"}
+
+
 def test_many_workers_take_less_simulated_time_and_the_same_seed_repeats_it():
     def simulate(workers):
         experiment = search(

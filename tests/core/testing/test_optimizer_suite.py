@@ -201,6 +201,19 @@ class Tired(Good):
         return super().ask(numbers, pending) if self.told < 5 else []
 
 
+class Hasty(Good):
+    """Looks at how long trials took."""
+
+    seconds = 0.0
+
+    def tell(self, trials):
+        super().tell(trials)
+        self.seconds = max([self.seconds, *(trial.duration for trial in trials)])
+
+    def ask(self, numbers, pending):
+        return [attrs.evolve(proposal, priority=self.seconds) for proposal in super().ask(numbers, pending)]
+
+
 TWICE = {"no_genotype_twice_until_the_space_is_exhausted", "foreign_and_pending_genotypes_are_not_proposed"}
 REPLAY = "replay_equals_a_continuous_run"
 
@@ -225,6 +238,13 @@ REPLAY = "replay_equals_a_continuous_run"
         (Keeper, {"a_past_of_trials_it_is_given_stays_as_it_was"}),
         (Thief, {"a_past_of_trials_it_is_given_stays_as_it_was"}),
         (Broke, {"proposals_are_valid"}),
+        (
+            Hasty,
+            {
+                "durations_and_attempts_of_trials_change_nothing",
+                "a_reproducible_search_is_the_same_on_any_workers",
+            },
+        ),
         (Tired, {"no_genotype_twice_until_the_space_is_exhausted"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -44,6 +44,7 @@ class _Run:
         self.start = self.now = start
         self.total: float | None = None
         self.ends: tuple[float, Outcome] | None = None
+        self.dies: float | None = None
         self.over = False
 
 
@@ -136,20 +137,14 @@ class SimulatedExecutor:
     def _early_end(self, run: _Run) -> tuple[float, Outcome] | None:
         """When a worker's death or the task's timeout would cut the run off, and with which outcome."""
         task, total = run.task, run.total
-        if total is None:
-            return None
         rng = np.random.default_rng([self._config.seed, task.number, task.attempt])
         dies, share = rng.random() < self._config.failures, rng.random()
+        run.dies = share if dies else None
+        if total is None:
+            return None
         ends = []
         if dies:
-            lost = Outcome(
-                task.number,
-                task.attempt,
-                cause=Cause.LOST,
-                message="simulated: the worker died",
-                duration=share * total,
-            )
-            ends.append((run.start + share * total, lost))
+            ends.append((run.start + share * total, _lost(task, share * total)))
         if task.timeout is not None and total > task.timeout:
             message = f"the evaluation takes {total:.3g} s and may take {task.timeout:g} s"
             late = Outcome(task.number, task.attempt, cause=Cause.TIMEOUT, message=message, duration=task.timeout)
@@ -165,6 +160,9 @@ class SimulatedExecutor:
     def _advance(self, run: _Run) -> None:
         """Compute what the run says next, and when."""
         message, took = _next(run)
+        if run.total is None and run.dies is not None and isinstance(message, Outcome):  # dies in its last step
+            took *= run.dies
+            message = _lost(run.task, run.now + took - run.start)
         due = run.now + took if run.total is None else self._moment(run, message)
         if run.ends is not None and due >= run.ends[0]:
             due, message = run.ends
@@ -197,6 +195,10 @@ def _next(run: _Run) -> tuple[Report | Outcome, float]:
     except StopIteration as end:
         message = end.value
     return message, perf_counter() - since
+
+
+def _lost(task: Task, after: float) -> Outcome:
+    return Outcome(task.number, task.attempt, cause=Cause.LOST, message="simulated: the worker died", duration=after)
 
 
 def _nothing() -> Generator[Report, None, Outcome]:

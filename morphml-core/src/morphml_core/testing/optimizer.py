@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from morphml_core.errors import MorphMLError
-from morphml_core.problem import Cause, Constraint, Objective, Problem, Proposal, Trial
+from morphml_core.problem import Budget, Cause, Constraint, Objective, Problem, Proposal, Trial
 from morphml_core.protocols import Optimizer
 from morphml_core.testing.problems import (
     ACCURACY,
@@ -26,6 +26,7 @@ from morphml_core.testing.problems import (
     sampled,
     stopped,
 )  # fmt: skip
+from morphml_core.testing.workers import EPOCHS, searched
 
 Make = Callable[[Problem], Optimizer]
 
@@ -123,6 +124,32 @@ class OptimizerSuite:
         optimizer.tell([*others, twin, again, failed(given, 1014, Proposal(others[2].genotype))])
         optimizer.tell([])
         _check(given, list(Search(optimizer, given, 2).run(self.trials // 2).proposals.values()))
+
+    @pytest.mark.parametrize("space", ["flat", "mixed"])
+    def test_durations_and_attempts_of_trials_change_nothing(self, make: Make, space: str) -> None:
+        """How long a trial took, and how often it was lost before, differ from run to run: a proposal must not hang on them."""
+        found = []
+        for turn in (0, 1):
+            given = problem(space, parallelism=3)
+            search = Search(make(given), given, 3, _slow if turn else finished).run(self.trials)
+            found.append(search.proposals)
+        assert found[0] == found[1]
+
+    @pytest.mark.parametrize("space", ["conditional", "mixed"])
+    @pytest.mark.parametrize("objectives", [ACCURACY, BOTH], ids=["one objective", "two objectives"])
+    def test_a_reproducible_search_is_the_same_on_any_workers(
+        self, make: Make, space: str, objectives: Sequence[Objective]
+    ) -> None:
+        """With `reproducible: {window: 8}`: 1, 3 and 8 workers of unequal speed, some of which die, give the same trials."""
+        made = _made_or_refused(make, _with_epochs(space, objectives))
+        if made is None:
+            return
+        found = [
+            searched(make, _with_epochs(space, objectives), workers, trials=self.trials, failures=failures)
+            for workers, failures in ((1, 0.0), (3, 0.2), (8, 0.2))
+        ]
+        assert found[0], "the optimizer proposed nothing at all"
+        assert found[0] == found[1] == found[2]
 
     @every_space
     @pytest.mark.parametrize(
@@ -249,6 +276,16 @@ def _made_or_refused(make: Make, given: Problem) -> Optimizer | None:
         if len(str(error).split()) <= 3:
             pytest.fail(f"this says too little: {error}")
         return None
+
+
+def _with_epochs(space: str, objectives: Sequence[Objective]) -> Problem:
+    given = problem(space, objectives, parallelism=8)
+    given.budget = Budget(EPOCHS)
+    return given
+
+
+def _slow(given: Problem, number: int, proposal: Proposal) -> Trial:
+    return attrs.evolve(finished(given, number, proposal), duration=1000.0 / (number + 1), attempt=1 + number % 3)
 
 
 def _pending(given: Problem, number: int, proposal: Proposal) -> Trial:
