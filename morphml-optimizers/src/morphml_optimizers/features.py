@@ -13,7 +13,7 @@ from morphml_core.errors import GraphError, SpaceError
 from morphml_core.graph.effective import view_of
 from morphml_core.problem import Problem
 from morphml_core.space.decisions import DecisionSpace, Genotype
-from morphml_core.space.domains import Choice
+from morphml_core.space.domains import Choice, Slot
 
 Array = NDArray[np.float64]
 
@@ -33,6 +33,13 @@ class DecisionFeatures:
                   for decision in decisions.decisions]  # fmt: skip
         self.groups = np.repeat(np.arange(len(widths)), [(width or 1) + 1 for width in widths])
         self._widths = [width or 1 for width in widths]
+        self._known: list[dict[Slot, list[float]]] = [{} for _ in widths]
+        """The columns of the values of each decision, where they are few."""
+        for known, width, decision in zip(self._known, self._widths, decisions.decisions, strict=True):
+            known[None] = [0.0] * width + [0.5]
+            if isinstance(decision.domain, Choice):
+                for place, value in enumerate(decision.domain.values):
+                    known[value] = [0.5 if other == place else 0.0 for other in range(width)] + [0.0]
 
     def rows(self, genotypes: Sequence[Genotype]) -> Array:
         """Shape (genotypes, columns)."""
@@ -40,15 +47,15 @@ class DecisionFeatures:
 
     def _row(self, genotype: Genotype) -> list[float]:
         row: list[float] = []
-        for decision, slot, width in zip(self._decisions.decisions, genotype.slots, self._widths, strict=True):
-            domain = decision.domain
-            if slot is None:
-                row += [0.0] * width + [0.5]
-            elif isinstance(domain, Choice):
-                row += [0.5 if value == slot else 0.0 for value in domain.values] + [0.0]
-            else:
-                row += [unit / width for unit in domain.encode(slot)] + [0.0]
+        for index, slot in enumerate(genotype.slots):
+            columns = self._known[index].get(slot)
+            row += self._measured(index, slot) if columns is None else columns
         return row
+
+    def _measured(self, index: int, slot: Slot) -> list[float]:
+        """The columns of a number or a subset."""
+        width = self._widths[index]
+        return [*(unit / width for unit in self._decisions.decisions[index].domain.encode(slot)), 0.0]
 
 
 class GraphFeatures:
