@@ -17,6 +17,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "nsga3",
             "parego",
             "quasi_random",
+            "random_forest",
             "regularized_evolution",
             "simulated_annealing",
         ),
