@@ -7,10 +7,12 @@ from collections.abc import Mapping
 COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "morphml-optimizers": {
         "optimizer": (
+            "asha",
             "gaussian_process",
             "genetic",
             "grid",
             "hill_climbing",
+            "hyperband",
             "local_search",
             "moead",
             "nsga2",
@@ -20,6 +22,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "random_forest",
             "regularized_evolution",
             "simulated_annealing",
+            "successive_halving",
         ),
     },
 }

@@ -152,6 +152,23 @@ class OptimizerSuite:
         assert found[0] == found[1] == found[2]
 
     @every_space
+    def test_trials_that_continue_others(self, make: Make, space: str) -> None:
+        """Where a proposal continues a trial, that one is over, has the same genotype, and had fewer epochs."""
+        given = _with_epochs(space, ACCURACY)
+        search, known = Search(make(given), given, 3), 0
+        while len(search.proposals) < self.trials and not search.ended:
+            over = {trial.number: trial for trial in search.past()}
+            search.step(self.trials)
+            for number in range(known, len(search.proposals)):
+                proposal = search.proposals[number]
+                if proposal.continues is not None:
+                    before = over[proposal.continues]
+                    assert before.genotype == proposal.genotype
+                    assert (before.budget.epochs or EPOCHS) < (proposal.budget.epochs or EPOCHS)
+            known = len(search.proposals)
+        _check(given, list(search.proposals.values()))
+
+    @every_space
     @pytest.mark.parametrize(
         "bad", ["every second fails", "all fail", "all are stopped", "no metrics", "the first fail"]
     )

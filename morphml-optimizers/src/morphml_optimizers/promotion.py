@@ -1,0 +1,193 @@
+"""Which of the trials of a rung get the next budget: the best share of them, with one objective or several, with constraints and failures."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Collection, Hashable, Sequence
+from typing import Protocol
+
+import attrs
+import numpy as np
+
+from morphml_core.problem import Problem, Trial, TrialState
+from morphml_core.space.decisions import Genotype
+from morphml_optimizers.nondominated import Losses, ranked
+from morphml_optimizers.ranking import Standing, standing
+
+Identity = Hashable
+"""What tells candidates apart: the fingerprint of a trial, or its genotype where it has none."""
+
+
+@attrs.frozen(eq=False)
+class Entry:
+    """A result at a rung.  `number` is the trial whose checkpoint a trial with more epochs goes on from."""
+
+    identity: Identity
+    genotype: Genotype
+    number: int
+    standing: Standing
+    origin: str = ""
+
+
+def identity_of(trial: Trial) -> Identity:
+    """The identity of a trial."""
+    return trial.fingerprint or trial.genotype
+
+
+def entry_of(problem: Problem, trial: Trial) -> Entry:
+    """The entry of a trial that is over.  One that was stopped counts as failed: it did not use its budget."""
+    mine = standing(problem, trial)
+    if trial.state is TrialState.STOPPED:
+        mine = attrs.evolve(mine, failed=True)
+    number = trial.number if trial.duplicate_of is None else trial.duplicate_of
+    return Entry(identity_of(trial), trial.genotype, number, mine, trial.origin)
+
+
+def selected(entries: Sequence[Entry], count: int, kept: Collection[Identity] = ()) -> list[Entry]:
+    """The `count` best of the entries that did not fail, the best first.
+
+    With one objective by violation of the constraints, then loss.  With several by front under constrained domination (infeasible ones last); of the
+    first front that does not fit whole, those that are far from each other: an epsilon-net, as in MO-ASHA (Schmucker et al., "Multi-objective Asynchronous
+    Successive Halving", 2021).  `kept` are in the net of their front before the others: with them a growing rung does not change its mind.
+    """
+    fit = [entry for entry in entries if not entry.standing.failed]
+    if count <= 0 or not fit:
+        return []
+    if len(fit[0].standing.losses) == 1:
+        return heapq.nsmallest(count, fit, key=_key)
+    found: list[Entry] = []
+    for front in ranked([entry.standing for entry in fit]):
+        room = count - len(found)
+        if room <= 0:
+            break
+        members = sorted((fit[index] for index in front), key=_key)
+        found += members if len(members) <= room else _spread(members, room, kept)
+    return found
+
+
+def _key(entry: Entry) -> tuple[float, Losses, int]:
+    return entry.standing.violation, entry.standing.losses, entry.number
+
+
+def _spread(front: Sequence[Entry], count: int, kept: Collection[Identity]) -> list[Entry]:
+    old = [index for index, entry in enumerate(front) if entry.identity in kept]
+    return [front[index] for index in net([entry.standing.losses for entry in front], count, old)]
+
+
+def net(losses: Sequence[Losses], count: int, first: Sequence[int] = ()) -> list[int]:
+    """Indices of `count` of the losses that cover them all: each the farthest from those before it (Gonzalez, 1985).
+
+    Distances are Euclidean after each loss was scaled to [0, 1].  It begins with `first`, or else with the least of each loss in turn.
+    Takes O(count * len(losses)).
+    """
+    points = np.array(losses)
+    width = np.ptp(points, axis=0)
+    points = (points - points.min(axis=0)) / np.where(width > 0.0, width, 1.0)
+    start = list(dict.fromkeys(first or points.argmin(axis=0).tolist()))[:count]
+    nearest = np.full(len(points), np.inf)
+    for place in range(count):
+        index = start[place] if place < len(start) else int(nearest.argmax())
+        start[place:] = [*start[place:]] or [index]
+        nearest = np.minimum(nearest, np.linalg.norm(points - points[index], axis=1))
+        nearest[index] = -1.0
+    return start
+
+
+class Rung(Protocol):
+    """The results at one budget, of which the best share is due for the next budget, at any time."""
+
+    def add(self, entry: Entry) -> None:
+        """Take in a result.  Failed ones count, as the worst."""
+
+    def pass_on(self, identity: Identity) -> None:
+        """Note that one is known at a greater budget: it is no longer due."""
+
+    def due(self, busy: Collection[Identity]) -> Entry | None:
+        """The best of the best share that is known at no greater budget and not in `busy`."""
+
+
+def rung(problem: Problem, reduction: int) -> Rung:
+    """An empty rung for the objectives of a problem."""
+    return SortedRung(reduction) if len(problem.objectives) == 1 else FrontRung(reduction)
+
+
+class SortedRung:
+    """A rung for one objective, exact: a heap of the best share, one of the rest, and one of those that are due.  All take O(log n)."""
+
+    def __init__(self, reduction: int) -> None:
+        self._reduction = reduction
+        self._count = 0
+        self._best: list[tuple[float, ...]] = []  # negated, so that the worst of the best comes first
+        self._rest: list[tuple[float, ...]] = []
+        self._open: list[tuple[tuple[float, ...], int, Entry]] = []
+        self._passed: set[Identity] = set()
+
+    def add(self, entry: Entry) -> None:
+        """Take in a result."""
+        self._count += 1
+        if not entry.standing.failed:
+            key = (entry.standing.violation, *entry.standing.losses, float(entry.number))
+            heapq.heappush(self._open, (key, self._count, entry))
+            heapq.heappush(self._rest, _negated(heapq.heappushpop(self._best, _negated(key))))
+        if len(self._best) < self._count // self._reduction and self._rest:
+            heapq.heappush(self._best, _negated(heapq.heappop(self._rest)))
+
+    def pass_on(self, identity: Identity) -> None:
+        """Note that one is known at a greater budget."""
+        self._passed.add(identity)
+
+    def due(self, busy: Collection[Identity]) -> Entry | None:
+        """The best that is due."""
+        skipped, found = [], None
+        while self._open and self._best and self._open[0][0] <= _negated(self._best[0]):
+            if self._open[0][2].identity in self._passed:
+                heapq.heappop(self._open)
+            elif self._open[0][2].identity in busy:
+                skipped.append(heapq.heappop(self._open))
+            else:
+                found = self._open[0][2]
+                break
+        for pair in skipped:
+            heapq.heappush(self._open, pair)
+        return found
+
+
+def _negated(key: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple([-number for number in key])
+
+
+_LAST = 1024  # so many results of a rung are compared where there are several objectives
+_SHARE = 32  # they are ranked anew when there is one more for each so many
+
+
+class FrontRung:
+    """A rung for several objectives: the best share of the last 1,024 results, by `selected`.
+
+    Ranked anew with each result while there are few, later with every thirty-second part of them, so that it costs little on average however many there
+    are.  What was among the best and in the same front stays there.
+    """
+
+    def __init__(self, reduction: int) -> None:
+        self._reduction = reduction
+        self._last: deque[Entry] = deque(maxlen=_LAST)
+        self._wait = 0
+        self._best: list[Entry] = []
+        self._passed: set[Identity] = set()
+
+    def add(self, entry: Entry) -> None:
+        """Take in a result."""
+        self._last.append(entry)
+        self._wait -= 1
+        if self._wait <= 0:
+            kept = {best.identity for best in self._best}
+            self._best = selected(self._last, len(self._last) // self._reduction, kept)
+            self._wait = len(self._last) // _SHARE
+
+    def pass_on(self, identity: Identity) -> None:
+        """Note that one is known at a greater budget."""
+        self._passed.add(identity)
+
+    def due(self, busy: Collection[Identity]) -> Entry | None:
+        """The best that is due."""
+        return next((e for e in self._best if e.identity not in self._passed and e.identity not in busy), None)
