@@ -204,8 +204,8 @@ def test_no_epochs():
     with pytest.raises(ConfigurationError) as error:
         Asha(Config(), problem("flat"))
     assert str(error.value) == (
-        "optimizer.maximum: the optimizer 'asha' gives trials different numbers of epochs, but the evaluator knows no epochs; "
-        "set its option 'epochs', or give the largest number here"
+        "optimizer.maximum: optimizer 'asha': 'maximum' is not set, and the evaluator knows no epochs, of which trials could get more or fewer; "
+        "set the evaluator's option 'epochs', or 'maximum'"
     )
 
 

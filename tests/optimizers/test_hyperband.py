@@ -91,7 +91,10 @@ def test_fewer_kinds_of_brackets():
 def test_more_brackets_than_budgets():
     with pytest.raises(ConfigurationError) as error:
         Hyperband(Config(brackets=4), with_epochs(problem("flat")))
-    assert str(error.value) == "optimizer.brackets: 'brackets' is 4, but there are 3 budgets (1, 3, 9); give at most 3"
+    assert (
+        str(error.value)
+        == "optimizer.brackets: optimizer 'hyperband': 'brackets' is 4, but there are 3 budgets (1, 3, 9); give at most 3"
+    )
 
 
 @pytest.mark.parametrize("slots", [1, 5])

@@ -57,30 +57,35 @@ def test_budgets_and_rungs_of_trials():
 REFUSED = [
     (
         None, {},
-        ("optimizer.maximum: the optimizer 'asha' gives trials different numbers of epochs, but the evaluator knows no epochs; "
-        "set its option 'epochs', or give the largest number here"),
+        ("maximum: optimizer 'asha': 'maximum' is not set, and the evaluator knows no epochs, of which trials could get more or fewer; "
+        "set the evaluator's option 'epochs', or 'maximum'"),
     ),
-    (20, {"maximum": 30}, "optimizer.maximum: 'maximum' is 30 epochs, but a full evaluation has 20; give at most that"),
-    (20, {"minimum": 21}, "optimizer.minimum: 'minimum' is 21 epochs, but the largest budget is 20; give less than that"),
+    (20, {"maximum": 30}, "maximum: optimizer 'asha': 'maximum' goes up to 30 epochs, but a full evaluation has 20; give at most that"),
+    (20, {"minimum": 21}, "minimum: optimizer 'asha': 'minimum' is 21 epochs, but the largest budget is 20; give less than that"),
     (
         20, {"minimum": 10},
-        ("optimizer.minimum: there would be one budget only: with 'reduction' 3 the largest, 20 epochs, is next to 6.67, and no budget is "
-        "below 10; give a smaller 'minimum' or 'reduction', or more epochs"),
+        ("minimum: optimizer 'asha': there would be one budget only: a full evaluation has 20 epochs, and divided by 'reduction' (3) that is 6.67, "
+        "less than 'minimum' (10); make one of these two smaller, or give more epochs"),
     ),
     (
-        1, {},
-        ("optimizer.minimum: there would be one budget only: with 'reduction' 3 the largest, 1 epochs, is next to 0.333, and no budget is "
-        "below 1; give a smaller 'minimum' or 'reduction', or more epochs"),
+        20, {"maximum": 2},
+        ("maximum: optimizer 'asha': there would be one budget only: 'maximum' is 2 epochs, and divided by 'reduction' (3) that is 0.667, "
+        "less than 'minimum' (1); make one of these two smaller, or give more epochs"),
+    ),
+    (
+        2, {},
+        ("reduction: optimizer 'asha': there would be one budget only: a full evaluation has 2 epochs, and divided by 'reduction' (3) that is 0.667, "
+        "less than 'minimum' (1); make one of these two smaller, or give more epochs"),
     ),
     (
         20, {"budgets": [2, 20], "minimum": 1},
-        "optimizer.budgets: 'budgets' names every budget, so 'minimum' and 'maximum' cannot be there too; remove them, or 'budgets'",
+        "budgets: optimizer 'asha': 'budgets' names every budget, so 'minimum' and 'maximum' cannot be there too; remove them, or 'budgets'",
     ),
-    (20, {"budgets": [2, 30]}, "optimizer.budgets: the last of 'budgets' is 30 epochs, but a full evaluation has 20; give at most that"),
+    (20, {"budgets": [2, 30]}, "budgets: optimizer 'asha': 'budgets' goes up to 30 epochs, but a full evaluation has 20; give at most that"),
     *(
         (
             20, {"budgets": budgets},
-            f"optimizer.budgets: 'budgets' must be two or more numbers of epochs, each greater than the one before, but is {budgets}",
+            f"budgets: optimizer 'asha': 'budgets' must be two or more numbers of epochs, each greater than the one before, but is {budgets}",
         )
         for budgets in ([20], [5, 5], [9, 3], [0, 4])
     ),
@@ -91,7 +96,7 @@ REFUSED = [
 def test_what_does_not_fit(full, options, expected):
     with pytest.raises(ConfigurationError) as error:
         made(full, **options)
-    assert str(error.value) == expected
+    assert str(error.value) == f"optimizer.{expected}"
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def brackets_of(config: Bracketed, problem: Problem, name: str) -> Brackets:
     rungs = ladder(config, problem, name)
     kinds = config.brackets or len(rungs)
     if kinds > len(rungs):
-        message = f"'brackets' is {kinds}, but there are {len(rungs)} budgets ({', '.join(map(str, rungs.epochs))}); give at most {len(rungs)}"
+        message = f"optimizer '{name}': 'brackets' is {kinds}, but there are {len(rungs)} budgets ({', '.join(map(str, rungs.epochs))}); give at most {len(rungs)}"
         raise ConfigurationError([Complaint("optimizer.brackets", message)])
     plans = [plan(rungs, first) for first in range(kinds)]
     return Brackets(problem, rungs, lambda number: plans[number % kinds], overlapping=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import NoReturn
 
 import attrs
 
@@ -56,47 +55,52 @@ class Ladder:
 
 def ladder(config: Fidelity, problem: Problem, name: str) -> Ladder:
     """The rungs of an optimizer.  Raises `ConfigurationError` where the options do not fit each other or the evaluator's budget."""
-    epochs = _named(config, problem) if config.budgets else _divided(config, problem, name)
+    full = problem.budget.epochs
+    found = _misnamed(config, full) if config.budgets else _undivided(config, full)
+    if found is not None:
+        option, message = found
+        raise ConfigurationError([Complaint(f"optimizer.{option}", f"optimizer '{name}': {message}")])
+    epochs = tuple(config.budgets) or _powers(config.minimum or 1, config.maximum or full or 1, config.reduction)
     return Ladder(epochs, config.reduction, problem.budget)
 
 
-def _named(config: Fidelity, problem: Problem) -> tuple[int, ...]:
-    found, full = config.budgets, problem.budget.epochs
+def _misnamed(config: Fidelity, full: int | None) -> tuple[str, str] | None:
+    """What is wrong where 'budgets' names all of them: the option and a sentence."""
+    found = config.budgets
     if config.minimum is not None or config.maximum is not None:
-        _refuse(
+        return (
             "budgets",
             "'budgets' names every budget, so 'minimum' and 'maximum' cannot be there too; remove them, or 'budgets'",
         )
     if len(found) < 2 or found[0] < 1 or any(low >= high for low, high in itertools.pairwise(found)):
-        _refuse(
+        return (
             "budgets",
             f"'budgets' must be two or more numbers of epochs, each greater than the one before, but is {found}",
         )
-    if full is not None and found[-1] > full:
-        _refuse("budgets", _too_long("the last of 'budgets'", found[-1], full))
-    return tuple(found)
+    return _too_long("budgets", found[-1], full)
 
 
-def _divided(config: Fidelity, problem: Problem, name: str) -> tuple[int, ...]:
-    full, least = problem.budget.epochs, config.minimum or 1
-    most = config.maximum or full
+def _undivided(config: Fidelity, full: int | None) -> tuple[str, str] | None:
+    """What is wrong where the largest budget is divided: the option and a sentence."""
+    least, most = config.minimum or 1, config.maximum or full
     if most is None:
-        _refuse(
-            "maximum",
-            f"the optimizer '{name}' gives trials different numbers of epochs, but the evaluator knows no epochs; "
-            "set its option 'epochs', or give the largest number here",
-        )
-    if full is not None and most > full:
-        _refuse("maximum", _too_long("'maximum'", most, full))
+        unset = "'maximum' is not set, and the evaluator knows no epochs, of which trials could get more or fewer"
+        return "maximum", f"{unset}; set the evaluator's option 'epochs', or 'maximum'"
     if least > most:
-        _refuse("minimum", f"'minimum' is {least} epochs, but the largest budget is {most}; give less than that")
+        return "minimum", f"'minimum' is {least} epochs, but the largest budget is {most}; give less than that"
     if least * config.reduction > most:
-        _refuse(
-            "minimum",
-            f"there would be one budget only: with 'reduction' {config.reduction} the largest, {most} epochs, is next to "
-            f"{most / config.reduction:.3g}, and no budget is below {least}; give a smaller 'minimum' or 'reduction', or more epochs",
-        )
-    return _powers(least, most, config.reduction)
+        return _one_budget(config, least, most)
+    return _too_long("maximum", most, full)
+
+
+def _one_budget(config: Fidelity, least: int, most: int) -> tuple[str, str]:
+    option = "minimum" if config.minimum is not None else "reduction" if config.maximum is None else "maximum"
+    largest = f"a full evaluation has {most} epochs" if config.maximum is None else f"'maximum' is {most} epochs"
+    next_to_it = f"divided by 'reduction' ({config.reduction}) that is {most / config.reduction:.3g}, less than 'minimum' ({least})"
+    return (
+        option,
+        f"there would be one budget only: {largest}, and {next_to_it}; make one of these two smaller, or give more epochs",
+    )
 
 
 def _powers(least: int, most: int, reduction: int) -> tuple[int, ...]:
@@ -107,9 +111,7 @@ def _powers(least: int, most: int, reduction: int) -> tuple[int, ...]:
     return tuple(reversed(found))
 
 
-def _too_long(what: str, epochs: int, full: int) -> str:
-    return f"{what} is {epochs} epochs, but a full evaluation has {full}; give at most that"
-
-
-def _refuse(option: str, message: str) -> NoReturn:
-    raise ConfigurationError([Complaint(f"optimizer.{option}", message)])
+def _too_long(option: str, epochs: int, full: int | None) -> tuple[str, str] | None:
+    if full is None or epochs <= full:
+        return None
+    return option, f"'{option}' goes up to {epochs} epochs, but a full evaluation has {full}; give at most that"
