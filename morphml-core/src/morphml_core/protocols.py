@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from morphml_core.experiment.events import Event
+    from morphml_core.graph.ir import Graph
     from morphml_core.graph.operations import OperationSet, Signature
     from morphml_core.space.decisions import DecisionSpace, Genotype
 
@@ -49,6 +50,17 @@ class Space(Protocol):
 
     def express(self, genotype: Genotype) -> Candidate:
         """The candidate of a genotype.  A pure function.  Raises `GraphError` where there is no network."""
+
+
+@runtime_checkable
+class Sketched(Protocol):
+    """What a space may also do: draw the part of a network that the decisions decide, for models that learn from structure."""
+
+    def sketch(self, genotype: Genotype) -> Graph | None:
+        """A small graph that tells networks apart as the whole graph does: each searched part once, however often it is repeated.
+
+        None where the space has no graphs.  Raises `GraphError` where there is no network.
+        """
 
 
 # dataset ----------------------------------------------------------------------------------------------

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from morphml_core.errors import GraphError, SpaceError
-from morphml_core.graph.effective import view_of
+from morphml_core.graph.effective import EffectiveView, view
 from morphml_core.problem import Problem
+from morphml_core.protocols import Sketched
 from morphml_core.space.decisions import DecisionSpace, Genotype
 from morphml_core.space.domains import Choice, Slot
 
 Array = NDArray[np.float64]
 
-_SIZES = frozenset({"channels", "units"})  # parameters that follow from the place in the network, not from a decision
+_PATHS = 256  # the most different paths of a network that are told apart
 
 
 class DecisionFeatures:
@@ -59,47 +59,116 @@ class DecisionFeatures:
 
 
 class GraphFeatures:
-    """Numbers about effective graphs: how often each operation is there, how many paths, how long they are.
+    """Numbers about effective graphs by name, in three kinds, each remembered by genotype.
 
-    Each is remembered by genotype; genotypes that make no network have no counts at all.
+    `numbers`: how often each operation is there (`conv kernel=1`), how many paths (the logarithm), how long they are, depth and width.
+    `pairs`: how often one operation reads another (`relu > conv kernel=1`).  `paths`: how often the path of these operations leads from input
+    to output (`conv, relu`).  Where the space draws sketches (`protocols.Sketched`), they are looked at in place of the networks.  Genotypes that make no
+    network have no numbers at all.
     """
 
     def __init__(self, problem: Problem, most: int = 20_000) -> None:
         self._problem = problem
         self._most = most
-        self._counts: dict[Genotype, Counter[str]] = {}
+        self._seen: dict[Genotype, Kinds] = {}
 
-    def counts(self, genotype: Genotype) -> Counter[str]:
-        """The numbers of one genotype by name."""
-        found = self._counts.get(genotype)
+    def of(self, genotype: Genotype) -> Kinds:
+        """The numbers of one genotype: kind by name by value."""
+        found = self._seen.get(genotype)
         if found is None:
-            if len(self._counts) >= self._most:
-                self._counts.clear()
-            found = self._counts[genotype] = self._count(genotype)
+            if len(self._seen) >= self._most:
+                self._seen.clear()
+            try:
+                seen = self._view(genotype)
+            except (GraphError, SpaceError):
+                seen = None
+            found = self._seen[genotype] = _NOTHING if seen is None else _kinds(seen)
         return found
 
-    def _count(self, genotype: Genotype) -> Counter[str]:
-        found: Counter[str] = Counter()
-        try:
-            graph = self._problem.candidate(genotype).graph
-        except (GraphError, SpaceError):
-            return found
-        if graph is None:
-            return found
-        seen = view_of(graph, 1)
-        for node in graph.nodes:
-            named = [f"{name}={value}" for name, value in node.params if name not in _SIZES]
-            found[" ".join([node.op, *named])] += 1
-        # Paths multiply from cell to cell: their logarithm grows as the other numbers do.
-        found["paths"] = round(1000 * math.log(max(seen.paths, 1)))
-        found["shortest"], found["longest"], found["depth"] = seen.shortest, seen.longest, seen.depth
-        return found
+    def _view(self, genotype: Genotype) -> EffectiveView | None:
+        space = self._problem.space
+        if space.operations is None:
+            return None
+        graph = space.sketch(genotype) if isinstance(space, Sketched) else self._problem.candidate(genotype).graph
+        return None if graph is None else view(graph, space.operations, _PATHS)
 
-    def rows(self, genotypes: Sequence[Genotype], names: Sequence[str]) -> Array:
-        """Shape (genotypes, names)."""
-        counted = [self.counts(genotype) for genotype in genotypes]
-        return np.array([[float(found[name]) for name in names] for found in counted]).reshape(len(counted), len(names))
 
-    def names(self, genotypes: Sequence[Genotype]) -> list[str]:
-        """The names of all numbers of these genotypes."""
-        return sorted(set().union(*(self.counts(genotype) for genotype in genotypes)))
+Kinds = Mapping[str, Mapping[str, float]]
+"""`numbers`, `pairs` and `paths`, each with its values by name."""
+
+_NOTHING: Kinds = {"numbers": {}, "pairs": {}, "paths": {}}
+
+
+def _kinds(seen: EffectiveView) -> Kinds:
+    shape = {
+        "paths": math.log(max(seen.paths, 1)), "shortest": seen.shortest, "longest": seen.longest,
+        "mean length": seen.mean_length, "depth": seen.depth, "width": seen.width,
+    }  # fmt: skip
+    pairs = {" > ".join(pair): float(count) for pair, count in seen.pairs.items()}
+    paths = {", ".join(path): float(count) for path, count in (seen.bag or {}).items()}
+    return {
+        "numbers": {**{f"number of {op}": count for op, count in seen.operations.items()}, **shape},
+        "pairs": pairs,
+        "paths": paths,
+    }
+
+
+class GraphColumns:
+    """Columns for numbers about graphs, in units in which the differences between the first genotypes are about one.
+
+    Each of the `numbers` of the first genotypes has a column of its own and a group of its own; all `pairs` are one group, all
+    `paths` another, with a column for each name that the genotypes to learn from have, and one for the sum of all others.  There are no
+    columns where the space has no graphs.
+    """
+
+    def __init__(self, features: GraphFeatures, first: Sequence[Genotype]) -> None:
+        self._features = features
+        kinds = [features.of(genotype) for genotype in first]
+        self._own = _varied([kind["numbers"] for kind in kinds])
+        self._units = {name: _deviation([kind[name] for kind in kinds]) for name in ("pairs", "paths")}
+        self.groups = len(self._own) + 2 if self._own else 0
+        """How many groups of columns there are."""
+
+    def rows(self, learnt: Sequence[Genotype], others: Sequence[Genotype]) -> tuple[Array, NDArray[np.intp]]:
+        """The columns of both, in that order, and the group of each column."""
+        kinds = [self._features.of(genotype) for genotype in (*learnt, *others)]
+        if not self._own:
+            return np.empty((len(kinds), 0)), np.empty(0, dtype=np.intp)
+        own = np.array([[kind["numbers"].get(name, 0.0) / unit for name, unit in self._own.items()] for kind in kinds])
+        blocks, groups = [own], list(range(len(self._own)))
+        for place, name in enumerate(("pairs", "paths")):
+            block = _block([kind[name] for kind in kinds], len(learnt)) / self._units[name]
+            blocks.append(block)
+            groups += [len(self._own) + place] * block.shape[1]
+        return np.hstack(blocks), np.array(groups, dtype=np.intp)
+
+
+def _varied(counts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The range of each number that is not the same everywhere, at least 1.0 so that a rare change is no large one."""
+    names = sorted(set[str]().union(*counts))
+    ranges = {name: _range([count.get(name, 0.0) for count in counts]) for name in names}
+    return {name: max(found, 1.0) for name, found in ranges.items() if found > 0}
+
+
+def _range(values: Sequence[float]) -> float:
+    return max(values) - min(values)
+
+
+def _deviation(counts: Sequence[Mapping[str, float]]) -> float:
+    """The mean city-block distance of some counts from their mean, at least 1.0."""
+    block = _block(counts, len(counts))
+    return max(float(np.abs(block - block.mean(axis=0)).sum(axis=1).mean()), 1.0)
+
+
+def _block(counts: Sequence[Mapping[str, float]], learnt: int) -> Array:
+    """A column for each name that the first `learnt` have not all equally often, and one for the sum of those that only others have."""
+    names = sorted(set[str]().union(*counts[:learnt]))
+    place = {name: index for index, name in enumerate(names)}
+    block = np.zeros((len(counts), len(names) + 1))
+    for row, count in zip(block, counts, strict=True):
+        for name, value in count.items():
+            row[place.get(name, -1)] += value
+    kept = np.ptp(block, axis=0) > 0
+    kept[-1:] = True
+    found: Array = block[:, kept]
+    return found

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Groups = NDArray[np.intp]
 
 _JITTER = 1e-8
 _RATE = 0.2  # of Adam's steps, in units of the logarithm
@@ -38,24 +39,37 @@ class Hyperparameters:
         return math.exp(self.values[-1])
 
 
-def distances(first: Array, second: Array, groups: NDArray[np.intp], count: int) -> Array:
+def distances(first: Array, second: Array, groups: Groups, count: int) -> Array:
     """City-block distances by group of columns: shape (count, len(first), len(second))."""
     found = np.zeros((count, len(first), len(second)))
-    for column, group in enumerate(groups):
-        found[group] += np.abs(first[:, column, None] - second[None, :, column])
+    for group in range(count):
+        own = groups == group
+        found[group] = cityblock(first[:, own], second[:, own])
     return found
 
 
 def kernel(first: Array, second: Array, weights: Array) -> Array:
     """The exponential kernel of rows whose columns have these inverse lengths: shape (len(first), len(second))."""
-    first, second = first * weights, second * weights
-    total = np.zeros((len(first), len(second)))
-    for column in range(first.shape[1]):
-        total += np.abs(first[:, column, None] - second[None, :, column])
-    return np.exp(-total)
+    return np.exp(-cityblock(first * weights, second * weights))
 
 
-def fit(rows: Array, targets: Array, groups: NDArray[np.intp], start: Hyperparameters, steps: int) -> Hyperparameters:
+def cityblock(first: Array, second: Array) -> Array:
+    """City-block distances of rows: shape (len(first), len(second)).
+
+    Where a column has no values but zero and one other, v, |a - b| is a + b - 2ab/v: all such columns together are a matrix product.
+    """
+    both = np.vstack([first, second])
+    top = both.max(axis=0, initial=0.0)
+    flags = ((both == 0.0) | (both == top)).all(axis=0) & (top > 0.0)
+    left, right = first[:, flags], second[:, flags]
+    found: Array = left.sum(axis=1)[:, None] + right.sum(axis=1)[None, :] - (left * (2.0 / top[flags])) @ right.T
+    np.maximum(found, 0.0, out=found)
+    for column in np.flatnonzero(~flags & (np.ptp(both, axis=0) > 0.0)):
+        found += np.abs(first[:, column, None] - second[None, :, column])
+    return found
+
+
+def fit(rows: Array, targets: Array, groups: Groups, start: Hyperparameters, steps: int) -> Hyperparameters:
     """`start` after `steps` steps of Adam up the posterior (likelihood and a normal prior around the start of all fits)."""
     count = len(start.values) - 1
     apart = distances(rows, rows, groups, count)
@@ -83,7 +97,7 @@ def _gradient(apart: Array, targets: Array, at: Hyperparameters) -> Array:
 class Posterior:
     """What is believed after `targets` were seen at `rows`: both exact, by one Cholesky factor."""
 
-    def __init__(self, rows: Array, targets: Array, groups: NDArray[np.intp], at: Hyperparameters) -> None:
+    def __init__(self, rows: Array, targets: Array, groups: Groups, at: Hyperparameters) -> None:
         self._rows = rows
         self._columns = at.weights[groups]
         self._noise = at.noise

@@ -9,6 +9,7 @@ belong to the training, are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -135,7 +136,9 @@ def create(config: Config) -> SearchSpace:
     for name in ("channels", "cells", "stem_multiplier"):
         if getattr(config, name) < 1:
             raise SpaceError(f"darts needs {name} of at least 1, but got {getattr(config, name)}")
-    return SearchSpace(DecisionSpace(decisions(config)), lambda values: graph(config, values), vision())
+    # Three cells are the fewest with one of each kind: normal, reduction, reduction.
+    sketch = partial(graph, attrs.evolve(config, cells=min(config.cells, 3)))
+    return SearchSpace(DecisionSpace(decisions(config)), partial(graph, config), vision(), sketch)
 
 
 component = space(Config, create)

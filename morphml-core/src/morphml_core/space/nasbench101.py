@@ -13,6 +13,7 @@ about 93 of 100 samples have at most nine edges; `express` raises `GraphError` f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
@@ -172,7 +173,7 @@ def _vertex_op(build: GraphBuilder, op: str, source: int, channels: int) -> int:
     return _conv(build, source, channels, 3 if op == "conv3x3-bn-relu" else 1)
 
 
-def graph(config: Config, values: Mapping[str, Any]) -> Graph:
+def graph(config: Config, values: Mapping[str, Any], stacks: int = 3) -> Graph:
     """The network of a cell.  Raises `GraphError` for a cell with more than nine edges."""
     edges = _pruned(_edges(values))
     if len(edges) > MOST_EDGES:
@@ -181,7 +182,7 @@ def graph(config: Config, values: Mapping[str, Any]) -> Graph:
         )
     build = GraphBuilder()
     state = _conv(build, build.add("input"), config.channels, 3)
-    for stack in range(3):
+    for stack in range(stacks):
         if stack:
             state = build.add("max_pool", state, kernel=2, stride=2)
         cell = _Cell(edges, values, config.channels * 2**stack)
@@ -223,7 +224,8 @@ def create(config: Config) -> SearchSpace:
             f"nasbench101 needs channels of at least {LAST - 1} and cells of at least 1, "
             f"but got {config.channels} and {config.cells}"
         )
-    return SearchSpace(DecisionSpace(decisions()), lambda values: graph(config, values), operations())
+    sketch = partial(graph, attrs.evolve(config, cells=1), stacks=1)
+    return SearchSpace(DecisionSpace(decisions()), partial(graph, config), operations(), sketch)
 
 
 component = space(Config, create)

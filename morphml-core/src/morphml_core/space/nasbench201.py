@@ -8,6 +8,7 @@ order of the benchmark's `arch_str`, and each one's values in the order of its d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -72,13 +73,13 @@ def _reduction(build: GraphBuilder, source: int, channels: int) -> int:
     return build.add("add", left, build.add("conv", pooled, channels=channels, kernel=1))
 
 
-def graph(config: Config, values: Mapping[str, Any]) -> Graph:
+def graph(config: Config, values: Mapping[str, Any], stages: int = 3) -> Graph:
     """The network of one cell's six operations by path."""
     build = GraphBuilder()
     channels = config.channels
     state = build.add("conv", build.add("input"), channels=channels, kernel=3)
     state = build.add("batch_norm", state)
-    for stage in range(3):
+    for stage in range(stages):
         if stage:
             channels *= 2
             state = _reduction(build, state, channels)
@@ -95,7 +96,8 @@ def create(config: Config) -> SearchSpace:
             f"nasbench201 needs channels and cells of at least 1, but got {config.channels} and {config.cells}"
         )
     decisions = DecisionSpace(Decision(f"cell.edge{start}_{end}", Choice(OPERATIONS)) for start, end in EDGES)
-    return SearchSpace(decisions, lambda values: graph(config, values), vision())
+    once = attrs.evolve(config, cells=1)
+    return SearchSpace(decisions, partial(graph, config), vision(), sketch=partial(graph, once, stages=1))
 
 
 component = space(Config, create)

@@ -24,17 +24,22 @@ class SearchSpace:
     """A space of networks and hyperparameters, made of decisions and one pure function.
 
     Without `express` it is a space of plain parameters: each decision is a hyperparameter, under its whole path.
-    Raises `SpaceError` when `express` comes without `operations`, which say what its nodes mean.
+    `sketch` draws a smaller graph that holds every searched part once, where the network repeats it.  Raises `SpaceError` when `express` comes without `operations`, which say what its nodes mean.
     """
 
     def __init__(
-        self, decisions: DecisionSpace, express: Express | None = None, operations: OperationSet | None = None
+        self,
+        decisions: DecisionSpace,
+        express: Express | None = None,
+        operations: OperationSet | None = None,
+        sketch: Express | None = None,
     ) -> None:
         if express is not None and operations is None:
             raise SpaceError("a space with a function that makes graphs needs the operations they are made of")
         self.decisions = decisions
         self.operations = operations
         self._express = express
+        self._sketch = sketch or express
         self._last: tuple[Genotype, Candidate] | None = None
         self._named = sorted(
             (self._name(decision.path), index)
@@ -53,6 +58,13 @@ class SearchSpace:
         if self._express is None:
             raise SpaceError("this space has plain parameters only; it draws no graph")
         return self._express(self.decisions.values(genotype))
+
+    def sketch(self, genotype: Genotype) -> Graph | None:
+        """A graph with each searched part once; the raw graph where the space has no smaller one, None where it has no graphs.
+
+        Raises `GraphError` where the values make no network.
+        """
+        return None if self._sketch is None else self._sketch(self.decisions.values(genotype))
 
     def express(self, genotype: Genotype) -> Candidate:
         """The candidate of a genotype: its effective graph, its hyperparameters and their common fingerprint.

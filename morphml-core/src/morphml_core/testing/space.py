@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from morphml_core.errors import GraphError
+from morphml_core.graph.canonical import effective
 from morphml_core.graph.ir import Graph
 from morphml_core.graph.operations import Signature
 from morphml_core.problem import Candidate
-from morphml_core.protocols import Space
+from morphml_core.protocols import Sketched, Space
 from morphml_core.space.decisions import DecisionSpace, Genotype
 from morphml_core.space.domains import Real
 
@@ -140,6 +141,24 @@ class SpaceSuite:
             with contextlib.suppress(GraphError):
                 lowered += len(lower(candidate.graph, space.operations, self.signature).nodes) > 0
         assert lowered or space.operations is None, f"no sample can be built for {self.signature}"
+
+    def test_a_sketch_tells_networks_apart(self, make: Make) -> None:
+        """Where the space draws sketches (`Sketched`): two networks are equal exactly where their sketches are, neighbours too."""
+        space = make()
+        if not isinstance(space, Sketched) or space.operations is None:
+            return
+        rng, networks, sketches = np.random.default_rng(1), dict[Graph, Graph](), dict[Graph, Graph]()
+        for genotype in self._drawn(space)[: self.samples // 4 + 1]:
+            near = itertools.islice(space.decisions.neighbours(genotype, rng), self.samples)
+            for other in (genotype, *near):
+                with contextlib.suppress(GraphError):
+                    network = space.express(other).graph
+                    drawn = space.sketch(other)
+                    assert network is not None
+                    assert drawn is not None
+                    sketch = effective(drawn, space.operations)
+                    assert networks.setdefault(network, sketch) == sketch, f"equal networks, two sketches: {other}"
+                    assert sketches.setdefault(sketch, network) == network, f"equal sketches, two networks: {other}"
 
     def test_it_travels_to_another_process(self, make: Make) -> None:
         """The space can be pickled by cloudpickle, and is the same afterwards."""
