@@ -7,6 +7,7 @@ from collections.abc import Mapping
 COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "morphml-optimizers": {
         "optimizer": (
+            "bananas",
             "asha",
             "gaussian_process",
             "genetic",
@@ -21,6 +22,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "quasi_random",
             "random_forest",
             "regularized_evolution",
+            "reinforce",
             "simulated_annealing",
             "successive_halving",
         ),
