@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import attrs
@@ -30,6 +31,12 @@ def differing(one, other):
     return sum(first != second for first, second in zip(one, other, strict=True))
 
 
+def among_all(given, population):
+    """Its tournaments are so large that all of the living are in each; no configuration can say that."""
+    with attrs.validators.disabled():
+        return evolution(given, population=population, sample=20 * population)
+
+
 def test_random_until_the_population_is_told_or_pending():
     given = problem("flat")
     search = Search(evolution(given, population=10, sample=3), given, slots=4).run(30)
@@ -55,7 +62,7 @@ def test_children_are_mutations_of_the_living(mutations):
 
 def test_the_best_of_the_sample_is_the_parent():
     given = problem("flat")
-    optimizer = evolution(given, population=5, sample=60)
+    optimizer = among_all(given, 5)
     trials = sampled(given, 5)
     optimizer.tell(trials)
     best = min(trials, key=given.rank_key)
@@ -65,7 +72,7 @@ def test_the_best_of_the_sample_is_the_parent():
 def test_failed_trials_age_but_are_no_parents_while_there_is_a_better():
     given = problem("flat")
     given.constraints = (Constraint("accuracy", ">=", 2.0),)
-    optimizer = evolution(given, population=5, sample=60)
+    optimizer = among_all(given, 5)
     trials = sampled(given, 8)
     optimizer.tell(trials)
     optimizer.tell(
@@ -78,7 +85,7 @@ def test_failed_trials_age_but_are_no_parents_while_there_is_a_better():
 
 def test_several_objectives_choose_from_the_front_of_the_tournament():
     given = problem("flat", BOTH)
-    optimizer = evolution(given, population=12, sample=200)
+    optimizer = among_all(given, 12)
     trials = sampled(given, 12)
     optimizer.tell(trials)
     best = {trial.number for trial in front(trials, key=lambda trial: standing(given, trial))}
@@ -117,3 +124,8 @@ def test_asking_takes_as_long_after_100_000_trials_as_after_100():
 def test_options_below_one(option):
     with pytest.raises(ValueError, match=f"'{option}' must be >= 1: 0"):
         Config(**{option: 0})
+
+
+def test_a_tournament_is_no_larger_than_the_population():
+    with pytest.raises(ValueError, match=re.escape("'sample' must be <= population (4): 5")):
+        Config(population=4)

@@ -19,13 +19,12 @@ from morphml_core.errors import (
     ConfigurationError,
     EvaluationError,
     GraphError,
-    MorphMLError,
     PluginError,
     SpaceError,
-    StorageError,
 )
+from morphml_core.plugins.building import built, complaint
 from morphml_core.plugins.component import Part
-from morphml_core.plugins.loader import Loader
+from morphml_core.plugins.loader import Loader, owner_of
 from morphml_core.plugins.refs import read_ref
 from morphml_core.problem import Problem
 from morphml_core.protocols import Artifacts, Checked, Evaluator, Space
@@ -60,7 +59,7 @@ def check_ready(resolved: Resolved, problem: Problem, evaluator: Evaluator) -> N
         try:
             evaluator.check_data()
         except EvaluationError as error:
-            raise complaint(resolved.evaluator, f"{owner(resolved.evaluator)}: {error}") from error
+            raise complaint(resolved.evaluator, f"{owner_of(resolved.evaluator.ref)}: {error}") from error
     check_space(resolved, problem)
 
 
@@ -99,10 +98,10 @@ def check_space(resolved: Resolved, problem: Problem) -> None:
         except GraphError as found:
             error = found
         except EvaluationError as found:
-            raise complaint(resolved.evaluator, f"{owner(resolved.evaluator)}: {found}") from None
+            raise complaint(resolved.evaluator, f"{owner_of(resolved.evaluator.ref)}: {found}") from None
         else:
             return _check_predicates(resolved, problem, genotype)
-    message = f"{owner(resolved.space)}: no network of it can be built; {_SAMPLES} were drawn at random, the last one: {error}"
+    message = f"{owner_of(resolved.space.ref)}: no network of it can be built; {_SAMPLES} were drawn at random, the last one: {error}"
     raise complaint(resolved.space, message)
 
 
@@ -112,31 +111,6 @@ def _check_predicates(resolved: Resolved, problem: Problem, genotype: Genotype) 
             predicate.refusal(problem.candidate(genotype))
         except SpaceError as error:
             raise ConfigurationError([Complaint(resolved.configuration.source, str(error))]) from error
-
-
-def built(part: Part[Any], *collaborators: Any) -> Any:
-    """The implementation; complaints that it raises while it is built get the place where the section stands."""
-    try:
-        return part.create(*collaborators)
-    except ConfigurationError as error:
-        placed = [c if c.where else Complaint(part.ref.where, c.message) for c in error.complaints]
-        raise ConfigurationError(placed) from error.__cause__
-    except StorageError:
-        raise
-    except MorphMLError as error:
-        raise complaint(part, f"{owner(part)}: {error}") from error
-    except ImportError as error:
-        raise complaint(part, f"{owner(part)} cannot be built: {type(error).__name__}: {error}") from error
-
-
-def owner(part: Part[Any]) -> str:
-    """What messages call a part."""
-    return f"{part.ref.kind} '{part.ref.name}'"
-
-
-def complaint(part: Part[Any], message: str) -> ConfigurationError:
-    """An error of one complaint, at the place where the part stands in the configuration."""
-    return ConfigurationError([Complaint(part.ref.where, message)])
 
 
 def artifacts_of(resolved: Resolved) -> Artifacts:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morphml_core.errors import Complaint, ConfigurationError
+from morphml_core.plugins.building import built
 from morphml_core.plugins.component import Part, optimizer, part
 from morphml_core.problem import Metrics, Objective, Problem, Proposal, Trial
 from morphml_core.protocols import Optimizer
@@ -63,7 +64,7 @@ class _Inner:
         single = copy.copy(problem)
         single.objectives = (Objective(_METRIC, "minimize"),)
         given = config.optimizer
-        self.optimizer: Optimizer = given.create(single) if given else local_search.component.create(_DEFAULT, single)
+        self.optimizer: Optimizer = built(given, single) if given else local_search.component.create(_DEFAULT, single)
         self._told = 0
 
     def catch_up(self, trials: Sequence[Trial]) -> None:

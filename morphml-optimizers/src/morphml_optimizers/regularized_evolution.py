@@ -26,6 +26,11 @@ class Config:
     mutations: int = attrs.field(default=1, validator=attrs.validators.ge(1))
     """How many decisions a child changes."""
 
+    @sample.validator
+    def _fits(self, attribute: attrs.Attribute[int], value: int) -> None:
+        if value > self.population:
+            raise ValueError(f"'sample' must be <= population ({self.population}): {value}")
+
 
 class RegularizedEvolution:
     """Regularized evolution (Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019).

@@ -204,3 +204,23 @@ def test_any_value_fits_or_is_refused_with_sentences(value):
         except Misfit as misfit:
             faults = misfit.faults or (None,)
         assert all(fault.text for fault in faults)
+
+
+@attrs.frozen
+class Bounds:
+    low: int = attrs.field(default=1, validator=attrs.validators.ge(0))
+    high: int = attrs.field(default=5, validator=attrs.validators.le(9))
+
+    @high.validator
+    def _above(self, attribute, value):
+        if value < self.low:
+            raise ValueError(f"'high' must be >= low ({self.low}): {value}")
+
+
+def test_a_validator_that_looks_at_another_option_too():
+    assert structure({"low": 2, "high": 3}, Bounds) == Bounds(2, 3)
+    assert complaints({"low": 4, "high": 3}, Bounds) == ["it: 'high' must be >= low (4): 3"]
+    assert complaints({"low": -1, "high": 12}, Bounds) == [
+        "it: 'low' must be >= 0: -1",
+        "it: 'high' must be <= 9: 12",
+    ]
