@@ -7,8 +7,8 @@ from collections.abc import Mapping
 COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "morphml-optimizers": {
         "optimizer": (
-            "bananas",
             "asha",
+            "bananas",
             "gaussian_process",
             "genetic",
             "grid",
