@@ -191,7 +191,8 @@ class Remembering(SearchSpace):
         return found
 
 
-def _built_in(name: str) -> SearchSpace:
+def built_in(name: str) -> SearchSpace:
+    """The built-in space of that name, with its graphs."""
     space: SearchSpace = Loader().load(ComponentRef("space", name, {})).create()
     assert space.operations is not None
 
@@ -214,7 +215,7 @@ def _columns(file: File, names: Iterable[str]) -> dict[str, NDArray[np.float64]]
 
 def _nasbench201(name: str, folder: Path) -> Bench:
     file = File.read(folder / f"{name}.csv.gz")
-    space = _built_in("nasbench201")
+    space = built_in("nasbench201")
     row = _Grid(space.decisions, _digits([line[file.index("ops")] for line in file.rows]))
     repeats = file.numbers([f"val_acc_200ep_s{seed}" for seed in range(3)])
     metrics = _columns(file, ("train_time_s", "latency_s", "params_m", "val_acc_12ep"))
@@ -224,7 +225,7 @@ def _nasbench201(name: str, folder: Path) -> Bench:
 
 def _macro(name: str, folder: Path) -> Bench:
     file = File.read(folder / f"{name}.csv.gz")
-    space = _built_in("nasbench_macro")
+    space = built_in("nasbench_macro")
     row = _Grid(space.decisions, _digits([line[file.index("arch")] for line in file.rows]))
     repeats = file.numbers([f"test_acc_{seed}" for seed in range(3)])
     metrics = _columns(file, ("flops", "params"))
