@@ -112,11 +112,27 @@ def test_what_is_wrapped_has_paths_of_its_own(wrapper):
             {"name": "parego", "optimizer": {"name": "parego"}},
             "optimizer.optimizer: 'parego' cannot wrap 'parego': what it wraps sees one objective; name an optimizer of one objective",
         ),
+        (
+            {"name": "parego", "optimizer": "asha"},
+            "optimizer.optimizer: 'parego' cannot wrap 'asha', which gives trials budgets of its own; name an optimizer that only proposes, such as 'random'",
+        ),
+        (
+            {"name": "hyperband", "optimizer": {"name": "parego", "optimizer": {"name": "successive_halving"}}},
+            "optimizer.optimizer.optimizer: 'parego' cannot wrap 'successive_halving', which gives trials budgets of its own; name an optimizer that only proposes, such as 'random'",
+        ),
     ],
     ids=str,
 )  # fmt: skip
 def test_options_that_do_not_go_together(optimizer, message):
     assert complaint(optimizer) == message
+
+
+def test_a_wrapped_optimizer_of_one_objective_is_refused_at_its_place():
+    found = complaint({"name": "asha", "optimizer": "hill_climbing"}, ["value", "cost"])
+    assert found == (
+        "optimizer.optimizer: the optimizer 'hill_climbing' follows one objective, but there are 2 (value, cost); "
+        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
+    )
 
 
 def test_an_optimizer_of_several_objectives_in_parego_has_one():

@@ -11,6 +11,7 @@ from morphml_core.errors import Complaint, ConfigurationError
 from morphml_core.optimizer.fresh import Fresh
 from morphml_core.optimizer.random import Config as RandomConfig
 from morphml_core.optimizer.random import RandomSearch
+from morphml_core.plugins.building import built
 from morphml_core.plugins.component import Part
 from morphml_core.problem import Problem, Proposal, Trial, TrialState
 from morphml_core.protocols import Optimizer
@@ -76,7 +77,10 @@ class Inner:
 
     def _made(self) -> Optimizer:
         unseen = _Unseen(self._problem, self._known)
-        return RandomSearch(RandomConfig(), unseen) if self._part is None else self._part.create(unseen)
+        if self._part is None:
+            return RandomSearch(RandomConfig(), unseen)
+        made: Optimizer = built(self._part, unseen)
+        return made
 
     def tell(self, trial: Trial) -> None:
         """Remember a trial; the optimizer is told when it is asked."""

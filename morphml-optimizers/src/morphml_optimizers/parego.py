@@ -16,6 +16,7 @@ from morphml_core.plugins.component import Part, optimizer, part
 from morphml_core.problem import Metrics, Objective, Problem, Proposal, Trial
 from morphml_core.protocols import Optimizer
 from morphml_optimizers import local_search
+from morphml_optimizers.inner import check_wrapped
 from morphml_optimizers.nondominated import directions
 
 _METRIC = "parego.loss"
@@ -155,6 +156,7 @@ def _as_pending(number: int, proposal: Proposal) -> Trial:
 
 
 def _check(config: Config) -> None:
+    check_wrapped(config.optimizer, "parego")
     if config.optimizer is not None and config.optimizer.component is component:
         message = "'parego' cannot wrap 'parego': what it wraps sees one objective; name an optimizer of one objective"
         raise ConfigurationError([Complaint("optimizer.optimizer", message)])
