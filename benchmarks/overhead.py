@@ -1,35 +1,48 @@
 """What a search costs beside its evaluations, next to Optuna.
 
     python benchmarks/overhead.py [--runs 5] [--json]
+    python benchmarks/overhead.py --part asks --optimizer all --peers --output results
 
-Both search the same space of 20 decisions at random, with the same trivial objective, in turn and in one process, so that whatever
+The part `searches`: both search the same space of 20 decisions at random, with the same trivial objective, in turn and in one process, so that whatever
 else the machine does falls on both.  Reported are medians.  Then: trials per second of whole searches of 1,000 to 100,000 trials, which
 shows that a trial costs the same whatever their number; the time of one suggestion of `regularized_evolution` after 100 and
 after 100,000 trials, the time of `import morphml_core`, and of `morphml --help`.
+
+The part `asks`: what one ask and one tell cost after 10, 1,000, 10,000 and 100,000 told trials of the same space, for each optimizer, in a process
+of its own: medians of up to 30 asks for one trial each, which is then told.  Also the most memory that the process took, less
+what it had before the first trial was told.  `--peers` adds Optuna's TPE, at up to 5,000 trials.  What takes more than `--patience` seconds is cut
+short.  `--output FOLDER` writes `overhead.json` and `overhead.png`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import figures
 from morphml_core.artifacts.local import Config as ArtifactsConfig
 from morphml_core.artifacts.local import component as local_artifacts
+from morphml_core.errors import MorphMLError
 from morphml_core.evaluator.function import FunctionEvaluator
 from morphml_core.executor.inline import component as inline
 from morphml_core.experiment.loop import Loop
 from morphml_core.experiment.settings import Settings, Stop
 from morphml_core.optimizer.random import component as random_search
-from morphml_core.problem import Candidate, Objective, Problem, Trial, TrialState
+from morphml_core.plugins.catalogue import Catalogue
+from morphml_core.plugins.component import ComponentRef
+from morphml_core.plugins.loader import Loader
+from morphml_core.problem import Budget, Candidate, Objective, Problem, Proposal, Trial, TrialState
 from morphml_core.protocols import Storage
 from morphml_core.space.decisions import Decision, DecisionSpace
 from morphml_core.space.domains import Choice, Integer, Real
@@ -179,24 +192,229 @@ def _timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - since
 
 
-def main() -> None:
-    """Measure, and print a table or JSON."""
+# asks and tells ---------------------------------------------------------------------------------------
+
+ASKS = 30
+AT = (10, 1_000, 10_000, 100_000)
+AT_OF_OPTUNA = (10, 100, 1_000, 5_000)
+
+
+def _losses(problem: Problem, trial: Proposal) -> dict[str, float]:
+    """The mean of the encoded decisions as the first objective, and of their squares as the second."""
+    units = problem.decisions.encode(trial.genotype)
+    values = (sum(units) / len(units), sum(unit * unit for unit in units) / len(units))
+    return {goal.name: float(value) for goal, value in zip(problem.objectives, values, strict=False)}
+
+
+def _told(problem: Problem, number: int, proposal: Proposal) -> Trial:
+    return Trial(
+        number, proposal.genotype, TrialState.FINISHED, str(number), proposal.budget, _losses(problem, proposal),
+        continues=proposal.continues, origin=proposal.origin,
+    )  # fmt: skip
+
+
+def _made(name: str) -> tuple[Problem, Any]:
+    """A problem and an optimizer with its defaults: of one objective, or of two where it refuses one."""
+    for count in (1, 2):
+        goals = [Objective(f"loss{index}", "minimize") for index in range(count)]
+        problem = Problem(space(), goals, budget=Budget(81))
+        try:
+            return problem, Loader().load(ComponentRef("optimizer", name, {})).create(problem)
+        except MorphMLError:
+            if count == 2:
+                raise
+    raise AssertionError("one of two problems is taken, or refused")
+
+
+def asks(name: str, at: Sequence[int], patience: float) -> dict[str, Any]:
+    """Milliseconds of one ask and of one tell after each number of told trials, and megabytes of memory."""
+    problem, made = _made(name)
+    before, began = _peak(), time.perf_counter()
+    found: dict[str, Any] = {"optimizer": name, "objectives": len(problem.objectives), "ask_ms": {}, "tell_ms": {}}
+    told = 0
+    for goal in at:
+        past = range(told, goal)
+        made.tell(
+            [
+                _told(problem, number, Proposal(problem.decisions.sample(problem.rng(number)), Budget(81)))
+                for number in past
+            ]
+        )
+        told = max(told, goal)
+        asking, telling = [], []
+        for number in range(told, told + ASKS):
+            since = time.perf_counter()
+            proposals = made.ask([number], [])
+            asking.append(time.perf_counter() - since)
+            if not proposals:
+                break
+            trial = _told(problem, number, proposals[0])
+            since = time.perf_counter()
+            made.tell([trial])
+            telling.append(time.perf_counter() - since)
+            told = number + 1
+            if time.perf_counter() - began > patience and len(asking) >= 3:
+                break
+        found["ask_ms"][goal] = 1e3 * statistics.median(asking)
+        found["tell_ms"][goal] = 1e3 * statistics.median(telling or [math.nan])
+        found["memory_mb"] = {"told": told, "peak": round(_peak() - before, 1)}
+        if time.perf_counter() - began > patience:
+            break
+    return found
+
+
+def asks_of_optuna(at: Sequence[int], patience: float) -> dict[str, Any]:
+    """The same of Optuna's TPE, whose suggestions are what it asks."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    before, began = _peak(), time.perf_counter()
+    found: dict[str, Any] = {"optimizer": "optuna-tpe", "objectives": 1, "ask_ms": {}, "tell_ms": {}}
+    filler = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+    for goal in at:
+        filler.optimize(optuna_objective, n_trials=goal - len(filler.trials))
+        study.add_trials(filler.trials[len(study.trials) :])
+        asking, telling = [], []
+        for _ in range(ASKS):
+            since = time.perf_counter()
+            trial = study.ask()
+            value = optuna_objective(trial)
+            asking.append(time.perf_counter() - since)
+            since = time.perf_counter()
+            study.tell(trial, value)
+            telling.append(time.perf_counter() - since)
+            if time.perf_counter() - began > patience and len(asking) >= 3:
+                break
+        found["ask_ms"][goal] = 1e3 * statistics.median(asking)
+        found["tell_ms"][goal] = 1e3 * statistics.median(telling)
+        found["memory_mb"] = {"told": len(study.trials), "peak": round(_peak() - before, 1)}
+    return found
+
+
+def _peak() -> float:
+    """The most memory that this process has had, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024.0**2 if sys.platform == "darwin" else 1024.0)
+
+
+def each_alone(names: Sequence[str], at: Sequence[int], patience: float) -> Iterator[dict[str, Any]]:
+    """Measure each in a fresh process, so that its memory is its own."""
+    for name in names:
+        command = [sys.executable, __file__, "--alone", name, "--at", *map(str, at), "--patience", str(patience)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            yield {"optimizer": name, "failed": done.stderr.strip().splitlines()[-1]}
+        else:
+            yield json.loads(done.stdout)
+
+
+def alone(name: str, at: Sequence[int], patience: float) -> dict[str, Any]:
+    """Measure one in this process."""
+    if name != "optuna-tpe":
+        return asks(name, at, patience)
+    return asks_of_optuna([count for count in AT_OF_OPTUNA if count <= max(at)], patience)
+
+
+def draw(folder: Path, measured: Sequence[dict[str, Any]]) -> None:
+    """Write `overhead.png`: milliseconds of ask and tell together."""
+    lines = [
+        figures.Line(
+            each["optimizer"],
+            [int(count) for count in each["ask_ms"]],
+            [ask + tell for ask, tell in zip(each["ask_ms"].values(), each["tell_ms"].values(), strict=True)],
+            [0.0] * len(each["ask_ms"]),
+            each["optimizer"] == "optuna-tpe",
+        )
+        for each in measured
+        if "failed" not in each
+    ]
+    panels = {"ask and tell of one trial": lines}
+    figures.plot(folder / "overhead.png", panels, "told trials", "milliseconds", log_x=True, log_y=True)
+
+
+def line_of_asks(each: dict[str, Any]) -> str:
+    """One optimizer in words."""
+    if "failed" in each:
+        return f"{each['optimizer']:<24}{each['failed']}"
+    both = [
+        f"{int(count):>7,}: {ask:.3f} + {tell:.3f}"
+        for (count, ask), tell in zip(each["ask_ms"].items(), each["tell_ms"].values(), strict=True)
+    ]
+    memory = each["memory_mb"]
+    return f"{each['optimizer']:<24}{'  '.join(both)}  {memory['peak']:.0f} MB after {memory['told']:,}"
+
+
+# the command line -------------------------------------------------------------------------------------
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5, help="runs of each; medians are reported (default: 5)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args()
+    add = parser.add_argument
+    add("--part", nargs="+", choices=("searches", "asks"), default=["searches"])
+    add("--runs", type=int, default=5, help="searches: runs of each; medians are reported (default: 5)")
+    add(
+        "--optimizer",
+        nargs="+",
+        default=["all"],
+        metavar="NAME",
+        help="asks: of which optimizers (default: all that are installed)",
+    )
+    add("--peers", action="store_true", help="asks: also of Optuna's TPE")
+    add("--at", nargs="+", type=int, default=list(AT), metavar="N", help="asks: after how many told trials")
+    add(
+        "--patience",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="asks: what takes longer is cut short (default: 60)",
+    )
+    add("--output", type=Path, metavar="FOLDER", help="write overhead.json and overhead.png")
+    add("--json", action="store_true", help="print JSON instead of a table")
+    add("--alone", metavar="NAME", help=argparse.SUPPRESS)
+    return parser  # fmt: skip
+
+
+def searches(runs: int) -> dict[str, Any]:
+    """All that the part `searches` measures."""
     import optuna
 
     folder = Path(tempfile.mkdtemp(prefix="overhead-"))
     try:
-        found: dict[str, Any] = {"runs": options.runs, "optuna": optuna.__version__}
-        found["trials_per_second"] = whole_loop(options.runs, folder)
+        found: dict[str, Any] = {"runs": runs, "optuna": optuna.__version__}
+        found["trials_per_second"] = whole_loop(runs, folder)
         found["growth"] = growth(folder)
     finally:
         shutil.rmtree(folder)
     found["suggestion_us"] = suggestion()
-    found["start"] = start_up(options.runs)
-    print(json.dumps(found, indent=2) if options.json else table(found))
+    found["start"] = start_up(runs)
+    return found
+
+
+def main() -> None:
+    """Measure, and print a table or JSON."""
+    given = arguments().parse_args()
+    if given.alone:
+        print(json.dumps(alone(given.alone, given.at, given.patience)))
+        return
+    found: dict[str, Any] = {}
+    if "searches" in given.part:
+        found |= searches(given.runs)
+        if not given.json:
+            print(table(found))
+    if "asks" in given.part:
+        names = Catalogue.installed().names("optimizer") if given.optimizer == ["all"] else list(given.optimizer)
+        found["asks"] = []
+        for each in each_alone(names + ["optuna-tpe"] * given.peers, given.at, given.patience):
+            found["asks"].append(each)
+            if not given.json:
+                print(line_of_asks(each), flush=True)
+    if given.json:
+        print(json.dumps(found, indent=2))
+    if given.output:
+        given.output.mkdir(parents=True, exist_ok=True)
+        (given.output / "overhead.json").write_text(json.dumps(found, indent=1))
+        draw(given.output, found.get("asks", []))
 
 
 def table(found: dict[str, Any]) -> str:
