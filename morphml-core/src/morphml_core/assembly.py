@@ -26,8 +26,9 @@ from morphml_core.plugins.building import built, complaint
 from morphml_core.plugins.component import Part
 from morphml_core.plugins.loader import Loader, owner_of
 from morphml_core.plugins.refs import read_ref
-from morphml_core.problem import Problem
-from morphml_core.protocols import Artifacts, Checked, Evaluator, Space
+from morphml_core.plugins.words import nearest
+from morphml_core.problem import Constraint, Problem
+from morphml_core.protocols import Artifacts, Checked, Evaluator, Measuring, Space
 from morphml_core.space.decisions import Genotype
 from morphml_core.work import Work
 
@@ -55,6 +56,7 @@ def check_ready(resolved: Resolved, problem: Problem, evaluator: Evaluator) -> N
     Raises `ConfigurationError`.
     """
     _check_output(resolved.configuration)
+    _check_metrics(resolved, evaluator)
     if isinstance(evaluator, Checked):
         try:
             evaluator.check_data()
@@ -71,6 +73,24 @@ def _check_output(configuration: Configuration) -> None:
     reason = "may not be written" if there.is_dir() else "is not a folder"
     message = f"section 'output': nothing can be written to {configuration.output}, because {there} {reason}; name another folder"
     raise ConfigurationError([Complaint(configuration.source, message)])
+
+
+def _check_metrics(resolved: Resolved, evaluator: Evaluator) -> None:
+    """Refuse objectives and constraints that the evaluator never measures, where it says what it measures."""
+    if not isinstance(evaluator, Measuring):
+        return
+    held, names = resolved.configuration, evaluator.metrics
+    wanted = [("objectives", objective.name) for objective in held.objectives]
+    wanted += [("constraints", each.metric) for each in held.constraints if isinstance(each, Constraint)]
+    complaints = []
+    for section, name in wanted:
+        if name not in names:
+            near = nearest(name, names)
+            cure = f"did you mean '{near}'?" if near else f"it gives {', '.join(names)}"
+            message = f"section '{section}': the {owner_of(resolved.evaluator.ref)} gives no metric '{name}'; {cure}"
+            complaints.append(Complaint(held.source, message))
+    if complaints:
+        raise ConfigurationError(complaints)
 
 
 def problem_of(configuration: Configuration, space: Space, evaluator: Evaluator) -> Problem:

@@ -177,6 +177,15 @@ class Timed(Protocol):
         """Seconds that the evaluation of a task takes."""
 
 
+@runtime_checkable
+class Measuring(Protocol):
+    """What an evaluator may also do: name all metrics that a result of it can have, known ones too, so that others are refused before the search."""
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        """The names; more than one result has, where that depends on the data or the candidate."""
+
+
 # optimizer, stopper, predictor ------------------------------------------------------------------------
 
 

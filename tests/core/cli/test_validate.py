@@ -96,3 +96,17 @@ def test_a_file_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = CliRunner().invoke(main, ["validate", "absent.yaml"], catch_exceptions=False)
     assert (found.exit_code, found.stderr) == (2, "Error: absent.yaml: cannot be read: No such file or directory\n")
+
+
+def test_metrics_that_the_evaluator_never_gives(run, tmp_path):
+    (tmp_path / "t.csv").write_text("x,right,size\n1,0.5,3\n2,0.7,5\n")
+    text = GOOD.replace("{real: [0, 1]}", "{choice: [1, 2]}").replace(
+        '{name: function, function: "mine.py:measure"}', "{name: table, path: t.csv, key: x, metrics: {values: right, size: size}}"
+    )  # fmt: skip
+    found = run(text)
+    assert found.exit_code == 2
+    assert found.stderr == (
+        "Error: a.yaml: section 'objectives': the evaluator 'table' gives no metric 'value'; did you mean 'values'?\n"
+        "Error: a.yaml: section 'objectives': the evaluator 'table' gives no metric 'cost'; it gives values, size\n"
+        "Error: a.yaml: section 'constraints': the evaluator 'table' gives no metric 'cost'; it gives values, size\n"
+    )

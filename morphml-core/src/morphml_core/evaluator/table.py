@@ -238,6 +238,12 @@ class TableEvaluator:
             message = f"the table {self._path} has no row with {self._key.describe(key)}"
             raise EvaluationError(Cause.INVALID, message) from None
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the metrics: those of the options `metrics` and `budgets`, and `duration_s` where there is a column of times."""
+        names = [*self._full, *(name for columns in self._short.values() for name in columns)]
+        return tuple(dict.fromkeys(names if self._durations is None else [*names, "duration_s"]))
+
     def known(self, candidate: Candidate) -> Metrics:
         """The metrics of the option `known`."""
         if not self._config.known:

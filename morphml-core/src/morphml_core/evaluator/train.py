@@ -99,6 +99,13 @@ class Config:
     """How small a batch may get by halving after running out of memory."""
 
 
+METRICS = (
+    "accuracy", "loss", "rmse", "r2", "test_accuracy", "test_rmse", "test_r2", "train_loss", "epochs", "seconds",
+    "parameters", "flops", "activation_memory",
+)  # fmt: skip
+"""What `Train` measures: docs/training.md says what each is."""
+
+
 class Train:
     """Trains networks.  Metrics: see docs/training.md.  Nothing here imports torch before a network is trained."""
 
@@ -142,6 +149,11 @@ class Train:
         """Whether the data are there, where the dataset can tell without loading them."""
         if isinstance(self._dataset, Checked):
             self._dataset.check_data()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all metrics, of classification and of regression."""
+        return METRICS
 
     def lowered(self, candidate: Candidate) -> Lowered:
         """The candidate's graph with shapes.  Raises `ShapeError`."""

@@ -13,7 +13,7 @@ import pytest
 
 from morphml_core.artifacts.local import Config, LocalArtifacts
 from morphml_core.problem import Budget, Metrics, Objective, Problem, Task
-from morphml_core.protocols import Evaluator, Measurement, Space, Workbench
+from morphml_core.protocols import Evaluator, Measurement, Measuring, Space, Workbench
 
 Make = Callable[[], tuple[Evaluator, Space]]
 
@@ -59,6 +59,9 @@ class EvaluatorSuite:
             assert metrics, "the result has no metrics"
             for found in (metrics, *(report.metrics for report in reports)):
                 _check(found)
+            if isinstance(evaluator, Measuring):
+                named = {*evaluator.metrics}
+                assert metrics.keys() <= named, f"`metrics` names {sorted(named)}, but a result has {sorted(metrics)}"
 
     def test_same_seed_same_result(self, make: Make, tmp_path: Path) -> None:
         """The task's seed is all the randomness: two evaluators, with the global generators elsewhere, agree."""
