@@ -1,20 +1,22 @@
 """The share of the front of a table of known results that an optimizer finds.
 
     pip install -r benchmarks/requirements.txt
-    python benchmarks/hypervolume.py --data ../shared/data --optimizer nsga2 moead --evaluations 500 --runs 50 --json
+    python benchmarks/hypervolume.py --optimizer nsga2 moead --evaluations 500 --runs 50 --json
+    python benchmarks/hypervolume.py --optimizer nsga2 --options population=40 --peers nsga2 --output results
 
 Two problems: NAS-Bench-201 on CIFAR-10 (error, latency), and NAS-Bench-Macro (error, FLOPs, parameters).  Errors are means over the
 recorded seeds, so an architecture has one result.  One evaluation runs at a time: ask for one, tell it.  Losses are scaled
 to [0, 1] by the least and greatest of the table, the reference point is 1.1 in each, and the share is the hypervolume of all that
 was evaluated over that of the whole table.  Printed are the mean over the runs and its standard error.
+
 `--peers` adds NSGA-II, NSGA-III and MOEA/D of pymoo on the same tables (pip install pymoo), with its own defaults for integers.
+`--output FOLDER` keeps every run, so that later ones add to them, and writes `summary.json` and `hypervolume.png`, with 95 % bands.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -27,14 +29,16 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
+import figures
+import tables
 from morphml_core.errors import MorphMLError
-from morphml_core.evaluator.table import File
 from morphml_core.plugins.component import ComponentRef
 from morphml_core.plugins.loader import Loader
 from morphml_core.problem import Objective, Problem, Trial, TrialState
-from morphml_core.space.decisions import Decision, DecisionSpace
+from morphml_core.space.decisions import Genotype
 from morphml_core.space.domains import Choice
 from morphml_core.space.space import SearchSpace
+from regret import references
 
 Array = NDArray[np.float64]
 REFERENCE = 1.1
@@ -42,36 +46,33 @@ REFERENCE = 1.1
 
 @attrs.frozen
 class Source:
-    """A table: its file below the data folder, the column of keys, those of the accuracy (one a seed), and of what else is minimized."""
+    """A table of tables.py, and which of its columns are minimized beside the error."""
 
-    path: str
-    key: str
-    accuracy: tuple[str, ...]
+    table: str
     costs: tuple[str, ...]
 
 
 SOURCES: Mapping[str, Source] = {
-    "nasbench201": Source(
-        "nasbench201/cifar10.csv.gz", "ops", tuple(f"val_acc_200ep_s{seed}" for seed in range(3)), ("latency_s",)
-    ),
-    "macro": Source(
-        "nas_bench_macro/cifar10.csv.gz", "arch", tuple(f"test_acc_{seed}" for seed in range(3)), ("flops", "params")
-    ),
+    "nasbench201": Source("nasbench201/cifar10", ("latency_s",)),
+    "macro": Source("nas_bench_macro/cifar10", ("flops", "params")),
 }
 
 
 @attrs.frozen(eq=False)
 class Bench:
-    """A table ready to be searched: scaled losses of each key, the values of each digit, and the hypervolume of the whole."""
+    """A table ready to be searched: its space, the row of a genotype, scaled losses of each row, and the hypervolume of the whole."""
 
     names: tuple[str, ...]
-    losses: Mapping[str, tuple[float, ...]]
-    digits: Sequence[Sequence[str]]
+    space: SearchSpace
+    row: tables.Row
+    losses: Sequence[tuple[float, ...]]
     volume: float
 
-    def space(self) -> SearchSpace:
-        """One choice a digit."""
-        return SearchSpace(DecisionSpace(Decision(f"digit{n}", Choice(tuple(d))) for n, d in enumerate(self.digits)))
+    def look(self, genotype: Any) -> tuple[float, ...]:
+        """The losses of a genotype."""
+        row = self.row(genotype)
+        assert row is not None
+        return self.losses[row]
 
 
 def volume(losses: Sequence[Sequence[float]] | Array) -> float:
@@ -80,25 +81,21 @@ def volume(losses: Sequence[Sequence[float]] | Array) -> float:
 
 
 @lru_cache(maxsize=4)
-def bench(data: str, name: str) -> Bench:
+def bench(data: Path, name: str) -> Bench:
     """Read a table.  Raises `MorphMLError` where the file or a column is missing."""
     source = SOURCES[name]
-    file = File.read(Path(data) / source.path)
-    keys = [row[file.index(source.key)] for row in file.rows]
-    errors = [100.0 - statistics.fmean(found) for found in file.numbers(list(source.accuracy))]
-    costs = [[found[0] for found in file.numbers([column])] for column in source.costs]
-    table = np.array([errors, *costs]).T
+    found = tables.table(source.table, data)
+    table = np.array([100.0 - np.array(found.means), *(found.metrics[cost] for cost in source.costs)]).T
     low, high = table.min(axis=0), table.max(axis=0)
     scaled = (table - low) / (high - low)
-    digits = [sorted({key[place] for key in keys}) for place in range(len(keys[0]))]
-    losses = {key: tuple(row) for key, row in zip(keys, scaled.tolist(), strict=True)}
-    return Bench(("error", *source.costs), losses, digits, volume(scaled))
+    losses = [tuple(row) for row in scaled.tolist()]
+    return Bench(("error", *source.costs), found.space, found.row, losses, volume(scaled))
 
 
 def searched(table: Bench, optimizer: ComponentRef, evaluations: int, seed: int) -> list[tuple[float, ...]]:
     """The losses of one search, in order."""
     goals = [Objective(name, "minimize") for name in table.names]
-    problem = Problem(table.space(), goals, seed=seed, trials=evaluations)
+    problem = Problem(table.space, goals, seed=seed, trials=evaluations)
     made = Loader().load(optimizer).create(problem)
     found: list[tuple[float, ...]] = []
     for number in range(evaluations):
@@ -106,7 +103,7 @@ def searched(table: Bench, optimizer: ComponentRef, evaluations: int, seed: int)
         if not proposals:
             break
         genotype = proposals[0].genotype
-        found.append(table.losses["".join(str(slot) for slot in genotype)])
+        found.append(table.look(genotype))
         metrics = dict(zip(table.names, found[-1], strict=True))
         trial = Trial(number, genotype, TrialState.FINISHED, metrics=metrics, origin=proposals[0].origin)
         made.tell([trial])
@@ -119,16 +116,18 @@ def searched_by_pymoo(table: Bench, name: str, evaluations: int, seed: int) -> l
     from pymoo.optimize import minimize
 
     found: list[tuple[float, ...]] = []
+    choices = [
+        decision.domain.values for decision in table.space.decisions.decisions if isinstance(decision.domain, Choice)
+    ]
 
     class Digits(ElementwiseProblem):  # type: ignore[misc,unused-ignore]
         def __init__(self) -> None:
-            upper = [len(digits) - 1 for digits in table.digits]
+            upper = [len(values) - 1 for values in choices]
             super().__init__(n_var=len(upper), n_obj=len(table.names), xl=0, xu=upper, vtype=int)
 
         def _evaluate(self, x: Any, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-            key = "".join(digits[int(value)] for digits, value in zip(table.digits, x, strict=True))
-            found.append(table.losses[key])
-            out["F"] = table.losses[key]
+            found.append(table.look(Genotype(values[int(place)] for values, place in zip(choices, x, strict=True))))
+            out["F"] = found[-1]
 
     minimize(Digits(), _pymoo(name, len(table.names)), ("n_eval", evaluations), seed=seed)
     return found[:evaluations]
@@ -159,6 +158,15 @@ def _pymoo(name: str, objectives: int) -> Any:
 Search = Callable[[Bench, int, int], list[tuple[float, ...]]]
 
 
+@attrs.frozen
+class Method:
+    """An optimizer of ours with its options, or a peer."""
+
+    name: str
+    options: Mapping[str, Any]
+    search: Search
+
+
 def _ours(optimizer: ComponentRef, table: Bench, evaluations: int, seed: int) -> list[tuple[float, ...]]:
     return searched(table, optimizer, evaluations, seed)
 
@@ -167,64 +175,104 @@ def _theirs(name: str, table: Bench, evaluations: int, seed: int) -> list[tuple[
     return searched_by_pymoo(table, name, evaluations, seed)
 
 
-def shares(search: Search, data: str, name: str, at: Sequence[int], seed: int) -> list[float]:
+def shares(search: Search, data: Path, name: str, at: Sequence[int], seed: int) -> list[tuple[int, float]]:
     """The share of the hypervolume that one search has found after each number of evaluations."""
     table = bench(data, name)
     found = search(table, at[-1], seed)
-    return [volume(found[:count]) / table.volume for count in at]
+    return [(count, volume(found[:count]) / table.volume) for count in at]
 
 
 def measure(
-    label: str, search: Search, given: argparse.Namespace, name: str, pool: ProcessPoolExecutor
-) -> dict[str, Any]:
-    """The result of one table and optimizer."""
-    at = sorted({count for count in (100, 200, given.evaluations) if count <= given.evaluations})
-    one = partial(shares, search, given.data, name, at)
-    runs = list(pool.map(one, range(given.runs), chunksize=max(1, given.runs // 8)))
-    share = {str(count): summary([run[index] for run in runs]) for index, count in enumerate(at)}
-    return {"table": name, "optimizer": label, "runs": given.runs, "share": share}
+    method: Method,
+    data: Path,
+    name: str,
+    at: Sequence[int],
+    seeds: range,
+    pool: ProcessPoolExecutor,
+    output: Path | None,
+) -> figures.Runs:
+    """The runs of one method on one table, of which those of the folder are not repeated."""
+    runs = figures.Runs(name, method.name, at[-1], dict(method.options)).load(output)
+    missing = [seed for seed in seeds if [count for count, _ in runs.curves.get(seed, [])] != list(at)]
+    one = partial(shares, method.search, data, name, at)
+    for seed, curve in zip(missing, pool.map(one, missing), strict=True):
+        runs.curves[seed] = curve
+    runs.save(output)
+    return runs
 
 
-def summary(values: Sequence[float]) -> dict[str, float]:
-    """Mean and standard error of the mean."""
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return {"mean": round(statistics.fmean(values), 5), "sem": round(error, 5)}
+def result_of(runs: figures.Runs, at: Sequence[int]) -> dict[str, Any]:
+    """What is printed of some runs."""
+    share = {str(count): figures.summary(runs.at(count)) for count in at}
+    return {
+        "table": runs.table,
+        "optimizer": runs.method,
+        "options": runs.options,
+        "runs": len(runs.curves),
+        "share": share,
+    }
+
+
+def write_summary(folder: Path, at: Sequence[int]) -> None:
+    """Write `summary.json`, and `hypervolume.png` where matplotlib is installed, of all that the folder holds."""
+    panels: dict[str, list[figures.Line]] = {}
+    results = []
+    for runs in figures.kept(folder):
+        x = sorted(set.intersection(*({count for count, _ in curve} for curve in runs.curves.values())))
+        results.append(result_of(runs, [count for count in at if count <= runs.evaluations]))
+        curves = [[1.0 - figures.value_at(curve, count) for count in x] for curve in runs.curves.values()]
+        panels.setdefault(runs.table, []).append(figures.line_of(runs.label, x, curves, "pymoo" in runs.method))
+    (folder / "summary.json").write_text(json.dumps({"at": list(at), "results": results}, indent=1))
+    figures.plot(folder / "hypervolume.png", panels, "evaluations", "share not found", log_x=True, log_y=True)
 
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="../shared/data", metavar="FOLDER", help="where the tables are")
-    parser.add_argument("--table", nargs="+", choices=sorted(SOURCES), default=list(SOURCES))
-    parser.add_argument("--optimizer", nargs="+", action="extend", default=[], metavar="NAME")
-    parser.add_argument("--peers", nargs="*", choices=("nsga2", "nsga3", "moead"), default=[], help="of pymoo")
-    parser.add_argument("--evaluations", type=int, default=500)
-    parser.add_argument("--runs", type=int, default=50)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    return parser
+    add = parser.add_argument
+    add("--data", metavar="FOLDER", help="where the tables are (default: MORPHML_DATA, or ../shared/data)")
+    add("--table", nargs="+", choices=sorted(SOURCES), default=list(SOURCES))
+    add("--optimizer", nargs="+", action="extend", default=[], metavar="NAME")
+    add("--options", nargs="*", action="extend", default=[], metavar="K=V", help="for the optimizers that have them")
+    add("--peers", nargs="*", choices=("nsga2", "nsga3", "moead"), default=[], help="of pymoo")
+    add("--evaluations", type=int, default=500)
+    add("--runs", type=int, default=50)
+    add("--processes", type=int, default=2)
+    add("--output", type=Path, metavar="FOLDER", help="keep the runs here, and write summary.json and hypervolume.png")
+    add("--json", action="store_true", help="one JSON object a line")
+    return parser  # fmt: skip
 
 
 def line(result: Mapping[str, Any]) -> str:
     """One result in words."""
-    figures = "  ".join(f"{n}: {found['mean']:.4f} ± {found['sem']:.4f}" for n, found in result["share"].items())
-    return f"{result['table']}  {result['optimizer']}  ({result['runs']} runs)  {figures}"
+    shown = "  ".join(f"{n}: {found['mean']:.4f} ± {found['sem']:.4f}" for n, found in result["share"].items())
+    name = ",".join([result["optimizer"], *(f"{option}={value}" for option, value in result["options"].items())])
+    return f"{result['table']}  {name}  ({result['runs']} runs)  {shown}"
+
+
+def methods(given: argparse.Namespace) -> list[Method]:
+    """The optimizers and peers that the command line names."""
+    ours = [Method(ref.name, ref.options, partial(_ours, ref)) for ref in references(given.optimizer, given.options)]
+    return ours + [Method(f"pymoo {name}", {}, partial(_theirs, name)) for name in given.peers]
 
 
 def main() -> int:
     """Print a result for each table and optimizer."""
     given = arguments().parse_args()
     try:
-        ours = [Loader().load(ComponentRef("optimizer", name)).ref for name in given.optimizer]
-        searches: dict[str, Search] = {ref.name: partial(_ours, ref) for ref in ours}
-        searches |= {f"pymoo {name}": partial(_theirs, name) for name in given.peers}
+        data, wanted = tables.data_folder(given.data), methods(given)
+        at = sorted({count for count in (100, 200, given.evaluations) if count <= given.evaluations})
+        drawn = sorted({*at, *(count for count in (25, 50, 75, 150, 300, 400) if count < given.evaluations)})
         for name in given.table:
-            bench(given.data, name)
+            bench(data, name)
         with ProcessPoolExecutor(given.processes) as pool:
             for name in given.table:
-                for label, search in searches.items():
-                    result = measure(label, search, given, name, pool)
-                    print(json.dumps(result) if given.json else line(result), flush=True)
+                for method in wanted:
+                    runs = measure(method, data, name, drawn, range(given.runs), pool, given.output)
+                    shown = result_of(runs, at)
+                    print(json.dumps(shown) if given.json else line(shown), flush=True)
+        if given.output:
+            write_summary(given.output, at)
     except MorphMLError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
