@@ -9,6 +9,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "optimizer": (
             "asha",
             "bananas",
+            "differential_evolution",
             "gaussian_process",
             "genetic",
             "grid",
@@ -19,6 +20,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "nsga2",
             "nsga3",
             "parego",
+            "pso",
             "quasi_random",
             "random_forest",
             "regularized_evolution",

@@ -1,0 +1,139 @@
+"""Differential evolution: the suite, whose place a child takes, what a difference does to a choice, and that asking stays quick."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import attrs
+import pytest
+
+from morphml_core.errors import ConfigurationError
+from morphml_core.optimizer.random import Config as RandomConfig
+from morphml_core.optimizer.random import RandomSearch
+from morphml_core.problem import Proposal
+from morphml_core.testing import OptimizerSuite
+from morphml_core.testing.problems import BOTH, Search, failed, problem, sampled
+from morphml_optimizers.differential_evolution import Config, DifferentialEvolution
+
+
+class TestDifferentialEvolution(OptimizerSuite):
+    @pytest.fixture(params=[Config(), Config(4, 1, 0.3, 2.0, 0.5)], ids=["default", "small"])
+    def make(self, request):
+        return lambda problem: DifferentialEvolution(request.param, problem)
+
+
+def evolution(given, **options):
+    return DifferentialEvolution(Config(**options), given)
+
+
+def living(optimizer):
+    return [member.trial.number for member in optimizer._living]
+
+
+def test_random_until_the_population_is_told_or_pending_then_the_places_take_turns():
+    given = problem("flat")
+    search = Search(evolution(given, population=6), given).run(20)
+    origins = [proposal.origin for proposal in search.proposals.values()]
+    assert origins[:6] == ["random"] * 6
+    assert origins[6:12] == [f"for place {place}" for place in range(6)]
+
+
+def test_a_child_takes_its_place_unless_it_is_worse():
+    given = problem("flat")
+    optimizer = evolution(given, population=5)
+    best, *trials = sorted(sampled(given, 7), key=given.rank_key)
+    worst = attrs.evolve(trials.pop(), number=20, origin="for place 2")
+    optimizer.tell(trials)
+    before = living(optimizer)
+    optimizer.tell([worst])
+    assert living(optimizer) == before
+    optimizer.tell([attrs.evolve(best, number=21, origin="for place 2")])
+    assert living(optimizer) == [*before[:2], 21, *before[3:]]
+
+
+@pytest.mark.parametrize("origin", ["elsewhere", "for place 99"])
+def test_a_better_trial_of_others_takes_the_place_of_the_worst(origin):
+    given = problem("flat")
+    optimizer = evolution(given, population=5)
+    best, *trials = sorted(sampled(given, 6), key=given.rank_key)
+    optimizer.tell(trials)
+    optimizer.tell([attrs.evolve(best, number=30, origin=origin)])
+    assert living(optimizer) == [*(trial.number for trial in trials[:-1]), 30]
+
+
+def test_failed_trials_give_way():
+    given = problem("flat")
+    optimizer = evolution(given, population=5)
+    trials = sampled(given, 10)
+    optimizer.tell([failed(given, trial.number, Proposal(trial.genotype)) for trial in trials[:5]])
+    optimizer.tell([attrs.evolve(trial, origin=f"for place {place}") for place, trial in enumerate(trials[5:])])
+    assert living(optimizer) == [5, 6, 7, 8, 9]
+    optimizer.tell([failed(given, 40, Proposal(trials[0].genotype, origin="for place 1"))])
+    assert living(optimizer) == [5, 6, 7, 8, 9]
+
+
+def test_a_child_has_values_of_the_living_or_one_more():
+    """The difference of two choices chooses between the values that there are."""
+    given = problem("flat")
+    optimizer = evolution(given)
+    trials = sampled(given, 10)
+    optimizer.tell(trials)
+    for proposal in optimizer.ask(range(100, 140), []):
+        held = zip(*(trial.genotype for trial in trials), strict=True)
+        new = [slot for slot, values in zip(proposal.genotype, held, strict=True) if slot not in values]
+        assert len(new) <= 1
+
+
+def test_it_beats_random_search():
+    found = []
+    for make in (lambda given: RandomSearch(RandomConfig(), given), lambda given: evolution(given)):
+        for space in ("flat", "mixed"):
+            given = problem(space)
+            search = Search(make(given), given, 2).run(200)
+            found.append(max(trial.metrics["accuracy"] for trial in search.past()))
+    assert found[0] < found[2]
+    assert found[1] < found[3]
+
+
+def test_asking_takes_as_long_after_20_000_trials_as_after_100():
+    given = problem("mixed")
+    short, long = evolution(given), evolution(given)
+    past = sampled(given, 100)
+    short.tell(past)
+    for start in range(0, 20_000, 100):
+        long.tell([attrs.evolve(trial, number=start + trial.number) for trial in past])
+    times = {"short": [], "long": []}
+    for number in range(300):
+        for name, optimizer in (("short", short), ("long", long)):
+            begin = time.perf_counter()
+            optimizer.ask([200_000 + number], [])
+            times[name].append(time.perf_counter() - begin)
+    quick = {name: sorted(values)[len(values) // 4] for name, values in times.items()}
+    assert quick["long"] < 1.5 * quick["short"]
+
+
+def test_several_objectives_are_refused():
+    with pytest.raises(ConfigurationError) as error:
+        evolution(problem("flat", BOTH))
+    assert str(error.value) == (
+        "optimizer: the optimizer 'differential_evolution' follows one objective, but there are 2 (accuracy, cost); "
+        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"population": 3}, "'population' must be >= 4: 3"),
+        ({"tournament": 0}, "'tournament' must be >= 1: 0"),
+        ({"population": 4}, "'tournament' must be <= population (4): 5"),
+        ({"weight_low": 0.0}, "'weight_low' must be > 0.0: 0.0"),
+        ({"weight_high": 2.5}, "'weight_high' must be <= 2.0: 2.5"),
+        ({"weight_low": 0.8, "weight_high": 0.7}, "'weight_high' must be >= weight_low (0.8): 0.7"),
+        ({"crossover": 1.5}, "'crossover' must be <= 1.0: 1.5"),
+    ],
+)
+def test_options_that_do_not_fit(options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Config(**options)

@@ -1,0 +1,142 @@
+"""Particle swarms: the suite, who moves where, and that asking stays quick."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import attrs
+import numpy as np
+import pytest
+
+from morphml_core.errors import ConfigurationError
+from morphml_core.optimizer.random import Config as RandomConfig
+from morphml_core.optimizer.random import RandomSearch
+from morphml_core.problem import Proposal
+from morphml_core.testing import OptimizerSuite
+from morphml_core.testing.problems import BOTH, Search, failed, problem, sampled
+from morphml_optimizers.pso import Config, ParticleSwarm
+
+
+class TestParticleSwarm(OptimizerSuite):
+    @pytest.fixture(params=[Config(), Config(3, 0.4, 2.0, 1.0, 1.0, 0.0)], ids=["default", "small"])
+    def make(self, request):
+        return lambda problem: ParticleSwarm(request.param, problem)
+
+
+def swarm(given, **options):
+    return ParticleSwarm(Config(**options), given)
+
+
+def test_random_until_the_swarm_is_there_then_the_particles_take_turns():
+    given = problem("flat")
+    search = Search(swarm(given, population=4), given).run(12)
+    origins = [proposal.origin for proposal in search.proposals.values()]
+    assert origins == ["random"] * 4 + [f"particle {place}" for place in (0, 1, 2, 3)] * 2
+
+
+def test_a_told_trial_is_where_its_particle_is_and_its_best_only_if_it_is_better():
+    given = problem("mixed")
+    optimizer = swarm(given, population=2)
+    best, *trials = sorted(sampled(given, 4), key=given.rank_key)
+    optimizer.tell(trials[:2])
+    particle = optimizer._swarm[0]
+    first = particle.at
+    optimizer.tell([attrs.evolve(trials[2], number=10, origin="particle 0")])
+    assert particle.genotype == trials[0].genotype
+    np.testing.assert_allclose(particle.at - first, particle.step)
+    optimizer.tell([attrs.evolve(best, number=11, origin="particle 0")])
+    assert particle.genotype == best.genotype
+    np.testing.assert_array_equal(particle.best, particle.at)
+
+
+def test_the_swarm_is_drawn_to_its_best():
+    given = problem("flat")
+    optimizer = swarm(given, population=8, inertia=0.0, cognitive=0.0, social=1.0, craziness=0.0, speed=1.0)
+    trials = sampled(given, 8)
+    optimizer.tell(trials)
+    best = min(trials, key=given.rank_key).genotype
+    found = [proposal.genotype for proposal in optimizer.ask(range(100, 140), [])]
+    close = [sum(one == other for one, other in zip(genotype, best, strict=True)) for genotype in found]
+    apart = [sum(one == other for one, other in zip(trial.genotype, best, strict=True)) for trial in trials]
+    assert np.mean(close) > 3.0 > 2.5 > np.mean(apart)
+
+
+@pytest.mark.parametrize("origin", ["elsewhere", "particle 99"])
+def test_a_better_trial_of_others_becomes_the_best_of_the_worst_particle(origin):
+    given = problem("flat")
+    optimizer = swarm(given, population=3)
+    best, *trials = sorted(sampled(given, 4), key=given.rank_key)
+    optimizer.tell(trials)
+    at = optimizer._swarm[2].at
+    optimizer.tell([attrs.evolve(best, number=30, origin=origin)])
+    assert [particle.genotype for particle in optimizer._swarm] == [
+        trials[0].genotype,
+        trials[1].genotype,
+        best.genotype,
+    ]
+    assert optimizer._swarm[2].at is at
+
+
+def test_failed_trials_move_a_particle_but_are_never_its_best():
+    given = problem("flat")
+    optimizer = swarm(given, population=2)
+    trials = sampled(given, 3)
+    optimizer.tell(trials[:2])
+    optimizer.tell([failed(given, 7, Proposal(trials[2].genotype, origin="particle 1"))])
+    particle = optimizer._swarm[1]
+    assert particle.genotype == trials[1].genotype
+    assert (particle.at != particle.best).any()
+
+
+def test_it_beats_random_search():
+    found = []
+    for make in (lambda given: RandomSearch(RandomConfig(), given), lambda given: swarm(given)):
+        for space in ("flat", "mixed"):
+            given = problem(space)
+            search = Search(make(given), given, 2).run(200)
+            found.append(max(trial.metrics["accuracy"] for trial in search.past()))
+    assert found[0] < found[2]
+    assert found[1] < found[3]
+
+
+def test_asking_takes_as_long_after_20_000_trials_as_after_100():
+    given = problem("mixed")
+    short, long = swarm(given), swarm(given)
+    past = sampled(given, 100)
+    short.tell(past)
+    for start in range(0, 20_000, 100):
+        long.tell([attrs.evolve(trial, number=start + trial.number) for trial in past])
+    times = {"short": [], "long": []}
+    for number in range(300):
+        for name, optimizer in (("short", short), ("long", long)):
+            begin = time.perf_counter()
+            optimizer.ask([200_000 + number], [])
+            times[name].append(time.perf_counter() - begin)
+    quick = {name: sorted(values)[len(values) // 4] for name, values in times.items()}
+    assert quick["long"] < 1.5 * quick["short"]
+
+
+def test_several_objectives_are_refused():
+    with pytest.raises(ConfigurationError) as error:
+        swarm(problem("flat", BOTH))
+    assert str(error.value) == (
+        "optimizer: the optimizer 'pso' follows one objective, but there are 2 (accuracy, cost); "
+        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"population": 1}, "'population' must be >= 2: 1"),
+        ({"inertia": 1.0}, "'inertia' must be < 1.0: 1.0"),
+        ({"cognitive": -0.1}, "'cognitive' must be >= 0.0: -0.1"),
+        ({"social": 4.5}, "'social' must be <= 4.0: 4.5"),
+        ({"speed": 0.0}, "'speed' must be > 0.0: 0.0"),
+        ({"craziness": 1.5}, "'craziness' must be <= 1.0: 1.5"),
+    ],
+)
+def test_options_that_do_not_fit(options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Config(**options)
