@@ -152,6 +152,17 @@ def test_trials_of_others_fill_the_rungs_whose_budget_they_had():
     assert [proposal.continues for proposal in found] == [ranked[1].number, None]
 
 
+def test_a_search_that_ends_early_takes_its_best_to_the_largest_budget():
+    given = with_epochs(problem("single"), 27)
+    search = Search(Asha(Config(), given), given, 3).run(100)
+    trials = list(search.past())
+    assert search.ended
+    assert sorted(trial.budget.epochs for trial in trials) == [1, 1, 1, 1, 3, 9, 27]
+    assert trials[-1].budget.epochs == 27
+    several = problem("single", BOTH)
+    assert len(list(Search(Asha(Config(), with_epochs(several, 27)), several, 3).run(100).past())) >= 7
+
+
 def with_metrics(trial, accuracy, cost):
     return attrs.evolve(trial, metrics={"accuracy": accuracy, "cost": cost})
 

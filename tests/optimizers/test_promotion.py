@@ -38,11 +38,35 @@ def test_a_rung_for_one_objective_is_exact(results, reduction, data):
             passed.add(f"f{data.draw(st.integers(0, number))}")
             for identity in passed:
                 found.pass_on(identity)
-        busy = {f"f{data.draw(st.integers(0, number))}"}
+        busy = {f"f{data.draw(st.integers(0, number))}"} - passed
         share = selected(entries, len(entries) // reduction)
         expected = next((each for each in share if each.identity not in passed | busy), None)
+        full = (number + 1) // reduction <= len(passed | busy)
+        if full and expected is not next(iter(selected(entries, 1)), None):
+            expected = None
         assert found.due(busy) is expected
         assert found.due(busy) is expected
+
+
+def test_no_more_than_the_share_are_promoted_but_for_a_leader():
+    found = SortedRung(3)
+    for number in range(6):
+        found.add(entry(number, 10.0 + number))
+    for number in (0, 1):
+        assert found.due(()).number == number
+        found.pass_on(f"f{number}")
+    found.add(entry(6, 10.5))
+    assert found.due(()) is None
+    assert found.left().number == 6
+    found.add(entry(7, 5.0))
+    assert found.due(()).number == 7
+    assert found.due({"f7"}) is None
+    found.pass_on("f7")
+    found.add(entry(8, 20.0))
+    assert found.due(()) is None
+    for number in range(9, 12):
+        found.add(entry(number, 20.0))
+    assert found.due(()).number == 6
 
 
 def test_failed_ones_are_never_selected():

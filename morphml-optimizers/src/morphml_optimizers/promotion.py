@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import math
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Collection, Hashable, Sequence
-from typing import Protocol
 
 import attrs
 import numpy as np
@@ -94,17 +95,45 @@ def net(losses: Sequence[Losses], count: int, first: Sequence[int] = ()) -> list
     return start
 
 
-class Rung(Protocol):
-    """The results at one budget, of which the best share is due for the next budget, at any time."""
+class Rung(ABC):
+    """The results at one budget, one for each identity, of which the best share is due for the next budget, at any time."""
+
+    def __init__(self, reduction: int) -> None:
+        self._reduction = reduction
+        self._members: set[Identity] = set()
+        self._passed: set[Identity] = set()
+        self._promoted = 0
+        self.fit = 0
+        """How many of its results are not failed."""
+
+    def __contains__(self, identity: Identity) -> bool:
+        return identity in self._members
 
     def add(self, entry: Entry) -> None:
-        """Take in a result.  Failed ones count, as the worst."""
+        """Take in a result; failed ones count, as the worst.  Of equal identities the first counts."""
+        if entry.identity not in self._members:
+            self._members.add(entry.identity)
+            self._promoted += entry.identity in self._passed
+            self.fit += not entry.standing.failed
+            self._take(entry)
 
     def pass_on(self, identity: Identity) -> None:
-        """Note that one is known at a greater budget: it is no longer due."""
+        """Note that one is known at a greater budget."""
+        if identity not in self._passed:
+            self._passed.add(identity)
+            self._promoted += identity in self._members
 
+    @abstractmethod
     def due(self, busy: Collection[Identity]) -> Entry | None:
-        """The best of the best share that is known at no greater budget and not in `busy`."""
+        """The best of the best share that is known at no greater budget, while the members `busy` are pending there."""
+
+    @abstractmethod
+    def left(self) -> Entry | None:
+        """The best that is known at no greater budget, in the best share or not."""
+
+    @abstractmethod
+    def _take(self, entry: Entry) -> None:
+        """Take in a result of a new member."""
 
 
 def rung(problem: Problem, reduction: int) -> Rung:
@@ -112,33 +141,42 @@ def rung(problem: Problem, reduction: int) -> Rung:
     return SortedRung(reduction) if len(problem.objectives) == 1 else FrontRung(reduction)
 
 
-class SortedRung:
-    """A rung for one objective, exact: a heap of the best share, one of the rest, and one of those that are due.  All take O(log n)."""
+class SortedRung(Rung):
+    """A rung for one objective, exact: a heap of the best share, one of the rest, and one of those that are due.  All take O(log n).
+
+    No more are promoted than the share allows.  Only who leads the rung is promoted even so, to the debit of later ones: the first promotions were chosen from
+    few, and should cost no more than if all had been known.
+    """
 
     def __init__(self, reduction: int) -> None:
-        self._reduction = reduction
-        self._count = 0
+        super().__init__(reduction)
         self._best: list[tuple[float, ...]] = []  # negated, so that the worst of the best comes first
         self._rest: list[tuple[float, ...]] = []
         self._open: list[tuple[tuple[float, ...], int, Entry]] = []
-        self._passed: set[Identity] = set()
+        self._least: tuple[float, ...] = (math.inf,)
 
-    def add(self, entry: Entry) -> None:
-        """Take in a result."""
-        self._count += 1
+    def _take(self, entry: Entry) -> None:
         if not entry.standing.failed:
-            key = (entry.standing.violation, *entry.standing.losses, float(entry.number))
-            heapq.heappush(self._open, (key, self._count, entry))
+            key = _numbers(entry)
+            self._least = min(self._least, key)
+            heapq.heappush(self._open, (key, len(self._members), entry))
             heapq.heappush(self._rest, _negated(heapq.heappushpop(self._best, _negated(key))))
-        if len(self._best) < self._count // self._reduction and self._rest:
+        if len(self._best) < len(self._members) // self._reduction and self._rest:
             heapq.heappush(self._best, _negated(heapq.heappop(self._rest)))
-
-    def pass_on(self, identity: Identity) -> None:
-        """Note that one is known at a greater budget."""
-        self._passed.add(identity)
 
     def due(self, busy: Collection[Identity]) -> Entry | None:
         """The best that is due."""
+        found = self._best_open(busy)
+        allowed = len(self._members) // self._reduction - self._promoted - len(busy)
+        return found if found is not None and (allowed > 0 or _numbers(found) == self._least) else None
+
+    def left(self) -> Entry | None:
+        """The best that is open."""
+        while self._open and self._open[0][2].identity in self._passed:
+            heapq.heappop(self._open)
+        return self._open[0][2] if self._open else None
+
+    def _best_open(self, busy: Collection[Identity]) -> Entry | None:
         skipped, found = [], None
         while self._open and self._best and self._open[0][0] <= _negated(self._best[0]):
             if self._open[0][2].identity in self._passed:
@@ -153,6 +191,10 @@ class SortedRung:
         return found
 
 
+def _numbers(entry: Entry) -> tuple[float, ...]:
+    return entry.standing.violation, *entry.standing.losses, float(entry.number)
+
+
 def _negated(key: tuple[float, ...]) -> tuple[float, ...]:
     return tuple([-number for number in key])
 
@@ -161,7 +203,7 @@ _LAST = 1024  # so many results of a rung are compared where there are several o
 _SHARE = 32  # they are ranked anew when there is one more for each so many
 
 
-class FrontRung:
+class FrontRung(Rung):
     """A rung for several objectives: the best share of the last 1,024 results, by `selected`.
 
     Ranked anew with each result while there are few, later with every thirty-second part of them, so that it costs little on average however many there
@@ -169,14 +211,12 @@ class FrontRung:
     """
 
     def __init__(self, reduction: int) -> None:
-        self._reduction = reduction
+        super().__init__(reduction)
         self._last: deque[Entry] = deque(maxlen=_LAST)
         self._wait = 0
         self._best: list[Entry] = []
-        self._passed: set[Identity] = set()
 
-    def add(self, entry: Entry) -> None:
-        """Take in a result."""
+    def _take(self, entry: Entry) -> None:
         self._last.append(entry)
         self._wait -= 1
         if self._wait <= 0:
@@ -184,10 +224,10 @@ class FrontRung:
             self._best = selected(self._last, len(self._last) // self._reduction, kept)
             self._wait = len(self._last) // _SHARE
 
-    def pass_on(self, identity: Identity) -> None:
-        """Note that one is known at a greater budget."""
-        self._passed.add(identity)
-
     def due(self, busy: Collection[Identity]) -> Entry | None:
         """The best that is due."""
         return next((e for e in self._best if e.identity not in self._passed and e.identity not in busy), None)
+
+    def left(self) -> Entry | None:
+        """The best of the last that is open."""
+        return next(iter(selected([entry for entry in self._last if entry.identity not in self._passed], 1)), None)
