@@ -44,7 +44,7 @@ class Config:
     """How many random genotypes the model is asked about."""
     candidates: int = attrs.field(default=1500, validator=attrs.validators.ge(1))
     """The search of the model ends after a step that brings it to so many genotypes."""
-    training: int = attrs.field(default=300, validator=attrs.validators.ge(10))
+    training: int = attrs.field(default=250, validator=attrs.validators.ge(10))
     """The most trials that the forest learns from: the best, the most recent, and some of all others."""
 
 
