@@ -3,7 +3,7 @@
 A peer gets the space as its users would write it: choices as categories, places on a grid as integers.  Where an algorithm takes
 numbers only (CMA-ES, differential evolution, particle swarms) choices are the integers of their places, too.  Everything is minimized.
 Settings are the library's own defaults, but for these: pymoo's populations are 20 (its 100 would be all that is evaluated),
-SMAC is told that results are deterministic (otherwise it spends most of a short search on repeats), and `synetune-rea-20` is Syne Tune's
+SMAC is told that results are deterministic (so that it evaluates nothing twice), and `synetune-rea-20` is Syne Tune's
 regularized evolution with a population of 20 and tournaments of 5, as ours has by default.
 
     pip install -r benchmarks/requirements.txt
