@@ -175,8 +175,10 @@ class Remembering(SearchSpace):
     Equal networks share one graph, so that all 15,625 genotypes of NAS-Bench-201 need no more memory than their 5,485 networks.
     """
 
-    def __init__(self, decisions: DecisionSpace, express: Express, operations: OperationSet) -> None:
-        super().__init__(decisions, express, operations)
+    def __init__(
+        self, decisions: DecisionSpace, express: Express, operations: OperationSet, sketch: Express | None = None
+    ) -> None:
+        super().__init__(decisions, express, operations, sketch)
         self._candidates: dict[Genotype, Candidate] = {}
         self._graphs: dict[str, Graph] = {}
 
@@ -196,10 +198,18 @@ def built_in(name: str) -> SearchSpace:
     space: SearchSpace = Loader().load(ComponentRef("space", name, {})).create()
     assert space.operations is not None
 
-    def graph(values: Mapping[str, Any]) -> Graph:
-        return space.raw_graph(Genotype([values[decision.path] for decision in space.decisions.decisions]))
+    def genotype(values: Mapping[str, Any]) -> Genotype:
+        return Genotype([values[decision.path] for decision in space.decisions.decisions])
 
-    return Remembering(space.decisions, graph, space.operations)
+    def graph(values: Mapping[str, Any]) -> Graph:
+        return space.raw_graph(genotype(values))
+
+    def sketch(values: Mapping[str, Any]) -> Graph:
+        found = space.sketch(genotype(values))
+        assert found is not None
+        return found
+
+    return Remembering(space.decisions, graph, space.operations, sketch)
 
 
 def _digits(keys: Sequence[str]) -> NDArray[np.int64]:
@@ -265,7 +275,7 @@ def _cell(build: GraphBuilder, source: int, channels: int, stride: int, values: 
     return nodes[-1]
 
 
-def transfer_graph(values: Mapping[str, Any]) -> Graph:
+def transfer_graph(values: Mapping[str, Any], modules: int = 5) -> Graph:
     """The network `64-41414` of a cell: five modules of two cells, of which the first, third and fifth halve the size.
 
     The first cell of these does it in the edges from its first node, so that a skip connection there is no identity but a factorized
@@ -275,7 +285,7 @@ def transfer_graph(values: Mapping[str, Any]) -> Graph:
     channels = 64
     state = build.add("conv", build.add("input"), channels=channels // 2, kernel=3, stride=2)
     state = _relu_conv_norm(build, build.add("batch_norm", state), channels, 3, 2)
-    for module in range(5):
+    for module in range(modules):
         stride = 1 if module % 2 else 2
         channels *= stride
         state = _cell(build, state, channels, stride, values)
@@ -292,7 +302,7 @@ def _transfer_file(folder: Path) -> File:
 def _transfer(name: str, folder: Path) -> Bench:
     file = _transfer_file(folder)
     decisions = DecisionSpace(Decision(f"cell.edge{start}_{end}", Choice(TRANSFER_OPERATIONS)) for start, end in EDGES)
-    space = Remembering(decisions, transfer_graph, vision())
+    space = Remembering(decisions, transfer_graph, vision(), sketch=partial(transfer_graph, modules=1))
     row = _Grid(decisions, _digits([line[file.index("arch")] for line in file.rows]))
     return Bench(f"transnasbench101_micro/{name}", space, row, Objective(METRIC), file.numbers(name))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Literal
 
@@ -25,6 +25,8 @@ from morphml_optimizers.threads import one_thread
 _GROWTH = 1.15  # the hyperparameters are fitted again when there are so many times as many trials
 _STEPS = 12  # of each such fit, from the last one on
 _FITTED = 120  # the most trials that a fit of the hyperparameters looks at
+_SAMPLES = 2  # stream of problem.rng: random candidates
+_BLOCKS = 5  # the random candidates of so many numbers are looked at together
 _NEAR = 64  # the most neighbours of one incumbent that are candidates
 
 
@@ -43,7 +45,7 @@ class Config:
     incumbents: int = attrs.field(default=8, validator=attrs.validators.ge(1))
     """The neighbours of so many of the best trials are candidates."""
     samples: int = attrs.field(default=250, validator=attrs.validators.ge(1))
-    """So many random genotypes are candidates too."""
+    """About so many random genotypes are candidates too."""
     training: int = attrs.field(default=300, validator=attrs.validators.ge(10))
     """The most trials that the model learns from: the best, the most recent, and some of all others."""
     structure: bool = True
@@ -109,14 +111,22 @@ class GaussianProcess:
             return None if genotype is None else Proposal(genotype, origin="start")
         if len(self._told) >= 2:
             with one_thread():
-                ranked = self._ranked(self._candidates(busy, rng), waiting, rng)
+                ranked = self._ranked(self._candidates(number, busy, rng), waiting, rng)
             for genotype in ranked:
                 if self._fresh.is_open(genotype):
                     return Proposal(genotype, origin="model")
         genotype = self._fresh.draw(partial(self._problem.decisions.sample, rng), busy, rng)
         return None if genotype is None else Proposal(genotype, origin="random")
 
-    def _candidates(self, busy: set[Genotype], rng: np.random.Generator) -> list[Genotype]:
+    def _samples(self, number: int) -> Iterator[Genotype]:
+        """Random genotypes, a share of them new at each number: the looks at the graphs of the others are remembered."""
+        share = -(-self._config.samples // _BLOCKS)
+        for block in range(max(number - _BLOCKS, -1) + 1, number + 1):
+            rng = self._problem.rng(block, _SAMPLES)
+            for _ in range(share):
+                yield self._problem.decisions.sample(rng)
+
+    def _candidates(self, number: int, busy: set[Genotype], rng: np.random.Generator) -> list[Genotype]:
         decisions = self._problem.decisions
         found: dict[Genotype, None] = {}
         for _, index in self._best[: self._config.incumbents]:
@@ -124,7 +134,7 @@ class GaussianProcess:
             if len(near) > _NEAR:
                 near = [near[place] for place in rng.choice(len(near), _NEAR, replace=False).tolist()]
             found.update(dict.fromkeys(near))
-        found.update(dict.fromkeys(decisions.sample(rng) for _ in range(self._config.samples)))
+        found.update(dict.fromkeys(self._samples(number)))
         return [genotype for genotype in found if genotype not in self._known and genotype not in busy]
 
     def _ranked(

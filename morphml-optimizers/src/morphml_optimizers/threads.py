@@ -20,4 +20,5 @@ def one_thread() -> AbstractContextManager[Any]:
     Matrices of a few hundred rows gain nothing by more, which would wait for the cores that evaluations use; and
     results are the same to the last bit whatever the number of cores, so that one seed has one trajectory.
     """
-    return _controller().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
+    return limited
