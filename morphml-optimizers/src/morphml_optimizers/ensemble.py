@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from morphml_core.space.decisions import Genotype
 from morphml_optimizers.features import DecisionFeatures, GraphFeatures
+from morphml_optimizers.threads import one_thread
 
 Array = NDArray[np.float64]
 Arrays = list[NDArray[np.float32]]
@@ -65,15 +66,17 @@ class Ensemble:
         wanted = ((targets - self._target) / self._spread).astype(np.float32)
         self._parameters = self._start(rows.shape[1], rng)
         adam = _Adam(self._parameters)
-        for step in range(self._steps):
-            drawn = rng.integers(len(rows), size=(self._networks, min(_BATCH, len(rows))))
-            slopes = _slopes(self._parameters, inputs[drawn], wanted[drawn][..., np.newaxis])
-            adam.step(slopes, _RATE * (1 - step / self._steps))
+        with one_thread():
+            for step in range(self._steps):
+                drawn = rng.integers(len(rows), size=(self._networks, min(_BATCH, len(rows))))
+                slopes = _slopes(self._parameters, inputs[drawn], wanted[drawn][..., np.newaxis])
+                adam.step(slopes, _RATE * (1 - step / self._steps))
         return self
 
     def predict(self, rows: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of what the networks say, each of shape (len(rows),)."""
-        said = _layers(self._parameters, self._inputs(rows))[-1][..., 0] * self._spread + self._target
+        with one_thread():
+            said = _layers(self._parameters, self._inputs(rows))[-1][..., 0] * self._spread + self._target
         return said.mean(axis=0, dtype=np.float64), said.std(axis=0, ddof=1, dtype=np.float64)
 
     def _inputs(self, rows: Array) -> NDArray[np.float32]:
