@@ -25,7 +25,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import lru_cache
 from pathlib import Path
@@ -227,10 +227,13 @@ class Bout:
     processes: int
     output: Path | None
     deadline: float = math.inf
+    again: bool = False
 
     def runs(self, table: Table, method: Method, evaluations: int, seeds: range) -> figures.Runs:
         """The runs of a method on a table, of which those of the folder are not repeated."""
-        runs = figures.Runs(table.name, method.label, evaluations, method.options).load(self.output)
+        runs = figures.Runs(table.name, method.label, evaluations, method.options)
+        if not self.again:
+            runs = runs.load(self.output)
         missing = [seed for seed in seeds if seed not in runs.curves]
         waiting: dict[Future[tuple[list[tuple[int, float]], float]], int] = {}
         saved = time.monotonic()
@@ -279,12 +282,22 @@ def is_peer(runs: figures.Runs) -> bool:
 
 
 def compare(everything: Sequence[figures.Runs], at: Sequence[int]) -> dict[str, Any]:
-    """For each optimizer of ours and each number of evaluations: on which tables it is behind which peers, and ahead of all of them."""
+    """For each optimizer of ours and each number of evaluations: on which tables it is behind which peers, and ahead of all of them.
+
+    `never behind` counts the tables on which it is behind no peer at any of the numbers.
+    """
+    latest = {(runs.table, runs.label): runs for runs in sorted(everything, key=lambda runs: runs.evaluations)}
     ours = sorted({runs.label for runs in everything if not is_peer(runs)})
-    return {label: {str(count): _standing(everything, label, count) for count in at} for label in ours}
+    found: dict[str, Any] = {}
+    for label in ours:
+        own = {count: _standing(latest.values(), label, count) for count in at}
+        losing = set().union(*(each["behind"] for each in own.values()))
+        found[label] = {str(count): each for count, each in own.items()}
+        found[label]["never behind"] = max(each["tables"] for each in own.values()) - len(losing)
+    return found
 
 
-def _standing(everything: Sequence[figures.Runs], label: str, count: int) -> dict[str, Any]:
+def _standing(everything: Collection[figures.Runs], label: str, count: int) -> dict[str, Any]:
     compared, ahead = 0, 0
     behind: dict[str, list[str]] = {}
     for runs in everything:
@@ -374,6 +387,11 @@ def arguments() -> argparse.ArgumentParser:
     add("--processes", type=int, default=2)
     add("--output", type=Path, metavar="FOLDER", help="keep the runs here, and write summary.json and regret.png")
     add(
+        "--again",
+        action="store_true",
+        help="replace what the folder has of these tables and optimizers, as after a change",
+    )
+    add(
         "--limit",
         type=float,
         default=math.inf,
@@ -416,7 +434,7 @@ def main() -> int:
         for table in searched:
             bench(table)
         with ProcessPoolExecutor(given.processes) as pool:
-            bout = Bout(pool, given.processes, given.output, time.monotonic() + given.limit)
+            bout = Bout(pool, given.processes, given.output, time.monotonic() + given.limit, given.again)
             for table in searched:
                 for method in wanted:
                     result = bout.runs(table, method, evaluations, range(given.runs))

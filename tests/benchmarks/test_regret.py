@@ -130,6 +130,8 @@ def test_a_folder_of_results_is_added_to(table, tmp_path):
         "regularized_evolution,population=6@10.json",
     }
     summary = json.loads((folder / "summary.json").read_text())
+    replaced = results(*shared, "--optimizer", "random", "--runs", 3, "--again")[0]
+    assert (replaced["runs"], replaced["regret"]) == (3, first["regret"])
     assert summary["at"] == [5, 10]
     assert [each["runs"] for each in summary["results"]] == [4, 4]
     pytest.importorskip("matplotlib")
@@ -186,6 +188,7 @@ def test_who_is_behind_whom(script):
         [50, 100],
     )  # fmt: skip
     assert list(found) == ["ours"]
+    assert found["ours"]["never behind"] == 2
     assert found["ours"]["100"] == {"tables": 0, "not behind any peer": 0, "ahead of every peer": 0, "behind": {}}
     assert found["ours"]["50"] == {
         "tables": 3, "not behind any peer": 2, "ahead of every peer": 1, "behind": {"one": ["optuna-tpe by 1 ± 0.23"]},
