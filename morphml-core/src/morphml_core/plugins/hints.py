@@ -9,6 +9,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "optimizer": (
             "asha",
             "bananas",
+            "cma_es",
             "differential_evolution",
             "gaussian_process",
             "genetic",
@@ -27,6 +28,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "reinforce",
             "simulated_annealing",
             "successive_halving",
+            "tpe",
         ),
     },
 }
