@@ -28,7 +28,6 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "reinforce",
             "simulated_annealing",
             "successive_halving",
-            "tpe",
         ),
     },
 }
