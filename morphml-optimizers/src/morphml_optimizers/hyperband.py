@@ -62,12 +62,17 @@ class Hyperband:
 def brackets_of(config: Bracketed, problem: Problem, name: str) -> Brackets:
     """The brackets of Hyperband.  Raises `ConfigurationError` where the options do not fit."""
     rungs = ladder(config, problem, name)
+    plans = kinds_of(config, rungs, name)
+    return Brackets(problem, rungs, lambda number: plans[number % len(plans)], overlapping=True)
+
+
+def kinds_of(config: Bracketed, rungs: Ladder, name: str) -> list[Plan]:
+    """The kinds of brackets that take turns.  Raises `ConfigurationError` where there cannot be so many."""
     kinds = config.brackets or len(rungs)
     if kinds > len(rungs):
         message = f"optimizer '{name}': 'brackets' is {kinds}, but there are {len(rungs)} budgets ({', '.join(map(str, rungs.epochs))}); give at most {len(rungs)}"
         raise ConfigurationError([Complaint("optimizer.brackets", message)])
-    plans = [plan(rungs, first) for first in range(kinds)]
-    return Brackets(problem, rungs, lambda number: plans[number % kinds], overlapping=True)
+    return [plan(rungs, first) for first in range(kinds)]
 
 
 def plan(rungs: Ladder, first: int) -> Plan:

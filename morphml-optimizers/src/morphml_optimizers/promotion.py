@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Collection, Hashable, Sequence
+from typing import TypeVar
 
 import attrs
 import numpy as np
@@ -31,6 +32,9 @@ class Entry:
     origin: str = ""
 
 
+E = TypeVar("E", bound=Entry)
+
+
 def identity_of(trial: Trial) -> Identity:
     """The identity of a trial."""
     return trial.fingerprint or trial.genotype
@@ -45,7 +49,7 @@ def entry_of(problem: Problem, trial: Trial) -> Entry:
     return Entry(identity_of(trial), trial.genotype, number, mine, trial.origin)
 
 
-def selected(entries: Sequence[Entry], count: int, kept: Collection[Identity] = ()) -> list[Entry]:
+def selected(entries: Sequence[E], count: int, kept: Collection[Identity] = ()) -> list[E]:
     """The `count` best of the entries that did not fail, the best first.
 
     With one objective by violation of the constraints, then loss.  With several by front under constrained domination (infeasible ones last); of the
@@ -57,7 +61,7 @@ def selected(entries: Sequence[Entry], count: int, kept: Collection[Identity] = 
         return []
     if len(fit[0].standing.losses) == 1:
         return heapq.nsmallest(count, fit, key=_key)
-    found: list[Entry] = []
+    found: list[E] = []
     for front in ranked([entry.standing for entry in fit]):
         room = count - len(found)
         if room <= 0:
@@ -71,7 +75,7 @@ def _key(entry: Entry) -> tuple[float, Losses, int]:
     return entry.standing.violation, entry.standing.losses, entry.number
 
 
-def _spread(front: Sequence[Entry], count: int, kept: Collection[Identity]) -> list[Entry]:
+def _spread(front: Sequence[E], count: int, kept: Collection[Identity]) -> list[E]:
     old = [index for index, entry in enumerate(front) if entry.identity in kept]
     return [front[index] for index in net([entry.standing.losses for entry in front], count, old)]
 
