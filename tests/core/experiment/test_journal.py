@@ -197,24 +197,41 @@ def test_retry_waits_for_no_living_search(storage, other_process):
 # Ctrl-C ------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_while_evaluating_closes_the_experiment(lab, storage):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_while_evaluating_closes_the_experiment(lab, storage, number):
     class Patient(type(lab.evaluate)):
         def evaluate(self, task, candidate, workbench):
             if task.number == 3 and task.attempt == 1:
-                threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+                threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
                 time.sleep(30.0)
             return (yield from super().evaluate(task, candidate, workbench))
 
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     loop = lab.loop(storage, evaluator=Patient(), trials=12)
     since = time.monotonic()
     assert loop.run() == "interrupted"
     assert time.monotonic() - since < 10.0
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
+    assert loop.stopped_by is number
     assert State.of(storage.read()).status == "interrupted"
     loop = lab.loop(storage, evaluator=Patient(), trials=12)
     assert loop.run() == "12 trials are done"
     assert loop.state.trials[3].attempt == 2
+
+
+def test_a_signal_that_is_ignored_stays_so(lab, storage):
+    class Interrupting(lab.Climber):
+        def ask(self, numbers, pending):
+            signal.raise_signal(signal.SIGHUP)
+            return super().ask(numbers, pending)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        problem = lab.problem()
+        loop = lab.loop(storage, problem=problem, optimizer=Interrupting(problem), trials=5)
+        assert loop.run() == "5 trials are done"
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_ctrl_c_anywhere_else_waits_until_the_log_is_written(lab, storage):

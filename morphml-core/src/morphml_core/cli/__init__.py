@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -61,8 +62,8 @@ class Commands(click.Group):
             for complaint in complaints:
                 click.echo(f"Error: {complaint}", err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            ctx.exit(130)
+        except KeyboardInterrupt as error:
+            ctx.exit(128 + (error.args[0] if error.args else signal.SIGINT))
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

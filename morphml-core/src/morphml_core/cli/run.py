@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,8 @@ def _search(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
     try:
         reason = experiment.run()
     except KeyboardInterrupt:
-        click.echo(f"Interrupted; nothing is lost. `morphml run {shlex.quote(config)}` goes on.", err=True)
+        with suppress(OSError):  # the terminal may be gone
+            click.echo(f"Interrupted; nothing is lost. `morphml run {shlex.quote(config)}` goes on.", err=True)
         raise
     say(f"Ended: {reason}.")
     best = experiment.best()

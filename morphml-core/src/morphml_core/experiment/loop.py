@@ -6,6 +6,7 @@ dies at any moment goes on from its log, and each result counts once.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from morphml_core.protocols import Cache, Executor, Optimizer, Storage
 from morphml_core.space.decisions import Genotype
 
 INTERRUPTED = "interrupted"
-"""What `run` returns when it was stopped, by Ctrl-C or `stop`, before a stop condition was met."""
+"""What `run` returns when it was stopped, by Ctrl-C, SIGTERM, SIGHUP or `stop`, before a stop condition was met."""
 
 _POLL = 1.0
 
@@ -71,6 +72,11 @@ class Loop:
     def stop(self) -> None:
         """Let the search end soon, as Ctrl-C does: running trials are cut off, and run again when it is resumed."""
         self._stopping = True
+
+    @property
+    def stopped_by(self) -> signal.Signals | None:
+        """The signal that stopped the search; None where none did."""
+        return self._interrupts.signal
 
     def run(self) -> str:
         """Search; returns why it ended, in words (`INTERRUPTED` where it was stopped).
