@@ -10,6 +10,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "asha",
             "bananas",
             "cma_es",
+            "dehb",
             "differential_evolution",
             "gaussian_process",
             "genetic",
