@@ -4,11 +4,13 @@ import sys
 import threading
 import time
 import types
+from pathlib import Path
 
 import cloudpickle
 import numpy as np
 import pytest
 
+from morphml_core.artifacts import local
 from morphml_core.errors import EvaluationError, GraphError, ShapeError, SpaceError
 from morphml_core.problem import Budget, Candidate, Cause, Outcome, Report, Task
 from morphml_core.protocols import Measurement, Workbench
@@ -134,6 +136,23 @@ def test_another_exception_is_an_error_with_where_it_was_raised():
     assert first == "ZeroDivisionError: division by zero"
     assert 1 <= len(lines) <= 6
     assert any("return deep(count - 1) if count else 1 / 0" in line for line in lines)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
+def test_a_full_disk_is_an_error_with_its_sentence(tmp_path):
+    store = local.component.create(local.Config(str(tmp_path)), "x")
+    (tmp_path / "model").write_bytes(b"weights")
+
+    def evaluate(task, candidate, workbench):
+        yield Measurement(1, {"accuracy": 0.5})
+        store.get("model", Path("/dev/full"))
+
+    _, outcome = finish(work(evaluate).run(ask()))
+    assert outcome.cause is Cause.ERROR
+    assert outcome.message == (
+        f"the artifact 'model' of {tmp_path} cannot be copied to /dev/full: No space left on device; "
+        "free some space, then `morphml retry` runs the trial again"
+    )
 
 
 def test_an_exception_whose_message_is_broken_or_endless():

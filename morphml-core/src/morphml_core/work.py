@@ -11,7 +11,7 @@ from time import perf_counter
 from types import GeneratorType
 from typing import Any
 
-from morphml_core.errors import EvaluationError, GraphError, SpaceError
+from morphml_core.errors import EvaluationError, GraphError, MorphMLError, SpaceError
 from morphml_core.problem import Cause, Metrics, Outcome, Report, Task
 from morphml_core.protocols import Artifacts, Evaluator, Measurement, Space, Timed, Workbench
 
@@ -151,6 +151,8 @@ def explain(error: BaseException) -> tuple[Cause, str]:
         return Cause.INVALID, str(error)
     if isinstance(error, SystemExit):
         return Cause.ERROR, f"the evaluation called sys.exit({error.code!r})"
+    if isinstance(error, MorphMLError):
+        return Cause.ERROR, str(error)
     lines = "".join(traceback.format_tb(error.__traceback__)).splitlines()[-_TRACE_LINES:]
     return Cause.ERROR, "\n".join([_named(error), *lines])
 

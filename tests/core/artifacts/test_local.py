@@ -135,7 +135,9 @@ def test_a_full_disk_is_named(store, source):
     store.put("model", source)
     with pytest.raises(MorphMLError) as error:
         store.get("model", Path("/dev/full"))
-    assert str(error.value).endswith("cannot be copied to /dev/full: No space left on device")
+    assert str(error.value).endswith(
+        "cannot be copied to /dev/full: No space left on device; free some space, then `morphml retry` runs the trial again"
+    )
 
 
 def test_what_a_killed_put_leaves_is_no_artifact(store, source, tmp_path):

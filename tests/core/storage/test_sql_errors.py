@@ -95,6 +95,14 @@ def test_a_folder_that_is_not_there(open_at, tmp_path):
     )
 
 
+@pytest.mark.parametrize("below", ["x.db", "deep/x.db"])
+def test_a_file_in_place_of_a_folder(open_at, tmp_path, below):
+    file = tmp_path / "results"
+    file.write_text("mine")
+    found = refused(open_at, file / below)
+    assert found == f"{file / below} cannot be made: {file} is a file, not a folder; name another"
+
+
 def test_a_folder_in_place_of_a_file(open_at, tmp_path):
     assert (
         refused(open_at, tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import uuid
@@ -23,6 +24,9 @@ class Config:
     """Where the files are kept: a folder, made when something is first stored (default: `<experiment>-artifacts`)."""
 
     folder: str | None = None
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class LocalArtifacts:
@@ -100,7 +104,8 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MorphMLError(f"{what}: {error.strerror or error}") from error
+        cure = "; free some space, then `morphml retry` runs the trial again" if error.errno in _FULL else ""
+        raise MorphMLError(f"{what}: {error.strerror or error}{cure}") from error
 
 
 def _write(read: BinaryIO, target: Path) -> None:

@@ -40,6 +40,9 @@ class Sqlite:
         path, folder = self._path, self._path.absolute().parent
         if path.is_dir():
             raise StorageError(f"{path} is a folder; name a file in it, such as sqlite:///{path / 'results.db'}")
+        file = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+        if not file.is_dir():
+            raise StorageError(f"{path} cannot be made: {file} is a file, not a folder; name another")
         if not folder.is_dir():
             raise StorageError(f"{path} cannot be made: there is no folder {folder}; make it, or name another")
         if not path.exists() and not os.access(folder, os.W_OK | os.X_OK):
