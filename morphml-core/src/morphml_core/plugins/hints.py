@@ -9,6 +9,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "optimizer": (
             "asha",
             "bananas",
+            "bohb",
             "cma_es",
             "dehb",
             "differential_evolution",
