@@ -194,6 +194,8 @@ def _timed(call: Callable[[], object]) -> float:
 # asks and tells ---------------------------------------------------------------------------------------
 
 ASKS = 30
+BATCH = 1_000
+"""So many trials of the past are told at once: a list of all of them would be what takes the memory."""
 AT = (10, 1_000, 10_000, 100_000)
 SEVERAL = ("moead", "nsga2", "nsga3", "parego")
 """The optimizers that are measured with two objectives."""
@@ -228,13 +230,10 @@ def asks(name: str, at: Sequence[int], patience: float) -> dict[str, Any]:
     found: dict[str, Any] = {"optimizer": name, "objectives": len(problem.objectives), "ask_ms": {}, "tell_ms": {}}
     told = 0
     for goal in at:
-        past = range(told, goal)
-        made.tell(
-            [
-                _told(problem, number, Proposal(problem.decisions.sample(problem.rng(number)), Budget(81)))
-                for number in past
-            ]
-        )
+        for start in range(told, goal, BATCH):
+            past = range(start, min(goal, start + BATCH))
+            sampled = [Proposal(problem.decisions.sample(problem.rng(number)), Budget(81)) for number in past]
+            made.tell([_told(problem, number, proposal) for number, proposal in zip(past, sampled, strict=True)])
         told = max(told, goal)
         asking, telling = [], []
         for number in range(told, told + ASKS):
