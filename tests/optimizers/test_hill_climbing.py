@@ -18,7 +18,7 @@ from morphml_optimizers.hill_climbing import Config, HillClimbing
 
 
 class TestHillClimbing(OptimizerSuite):
-    @pytest.fixture(params=[Config(), Config(2, 3)], ids=["default", "impatient"])
+    @pytest.fixture(params=[Config(), Config(2, 3, 0)], ids=["default", "impatient"])
     def make(self, request):
         return lambda problem: HillClimbing(request.param, problem)
 
@@ -47,18 +47,29 @@ def test_steps_from_the_best_told():
         assert sum(one != other for one, other in zip(proposal.genotype, best.genotype, strict=True)) == 1
 
 
-def test_a_new_start_when_patience_is_over():
+@pytest.mark.parametrize(("kick", "start"), [(0, "start"), (3, "start from {}")])
+def test_a_new_start_when_patience_is_over(kick, start):
     given = problem("flat")
-    optimizer = climbing(given, patience=3)
+    optimizer = climbing(given, patience=3, kick=kick)
     best, *others = sorted(starts(given, 5), key=given.rank_key)
+    start = start.format(best.number)
     optimizer.tell([best, *others[:2]])
     assert origins(optimizer) == {f"step from {best.number}"}
     optimizer.tell([others[2]])
-    assert origins(optimizer) == {"start"}
+    assert origins(optimizer) == {start}
     optimizer.tell([attrs.evolve(others[3], origin="step from 0")])
-    assert origins(optimizer) == {"start"}
-    optimizer.tell([others[3]])
+    assert origins(optimizer) == {start}
+    optimizer.tell([attrs.evolve(others[3], origin=start)])
     assert origins(optimizer) == {f"step from {others[3].number}"}
+
+
+def test_a_kick_changes_so_many_decisions_of_the_best_of_all():
+    given = problem("flat")
+    optimizer = climbing(given, patience=1, kick=3)
+    best, worse = sorted(starts(given, 2), key=given.rank_key)
+    optimizer.tell([best, worse])
+    for proposal in optimizer.ask(range(600, 620), []):
+        assert sum(one != other for one, other in zip(proposal.genotype, best.genotype, strict=True)) == 3
 
 
 def test_a_failed_start_is_not_climbed_from():
@@ -109,3 +120,8 @@ def test_several_objectives_are_refused():
 def test_options_below_one(option):
     with pytest.raises(ValueError, match=re.escape(f"'{option}' must be >= 1: 0")):
         Config(**{option: 0})
+
+
+def test_a_kick_below_zero():
+    with pytest.raises(ValueError, match="'kick' must be >= 0: -1"):
+        Config(kick=-1)

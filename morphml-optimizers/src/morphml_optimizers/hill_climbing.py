@@ -1,8 +1,9 @@
-"""Optimizer `hill_climbing`: random steps from the best of the climb, restarts where none is better (Russell and Norvig)."""
+"""Optimizer `hill_climbing`: random steps from the best of the climb, kicks where none is better (Russell and Norvig)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import attrs
 
@@ -20,15 +21,18 @@ class Config:
 
     mutations: int = attrs.field(default=1, validator=attrs.validators.ge(1))
     """How many decisions a step changes."""
-    patience: int = attrs.field(default=40, validator=attrs.validators.ge(1))
-    """After so many trials without a better one, the next climb starts at a random genotype."""
+    patience: int = attrs.field(default=15, validator=attrs.validators.ge(1))
+    """After so many trials without a better one, the next climb starts."""
+    kick: int = attrs.field(default=2, validator=attrs.validators.ge(0))
+    """It starts at the best trial of all with so many decisions changed; 0: at a random genotype."""
 
 
 class HillClimbing:
-    """First-choice hill climbing with random restarts (Russell and Norvig, "Artificial Intelligence: A Modern Approach", section 4.1), asynchronous.
+    """First-choice hill climbing (Russell and Norvig, "Artificial Intelligence: A Modern Approach", section 4.1) with kicks (Lourenço, Martin, Stützle, "Iterated Local Search", 2003), asynchronous.
 
-    A climb starts at the first random genotype that has a result; each proposal is a mutation of the best trial of the climb, and the first that is told as
-    better takes its place.  After `patience` trials that are not better the next climb starts.  Better is by (failed, constraint violation, loss);
+    The first climb starts at the first random genotype that has a result; each proposal is a mutation of the best trial of the climb, and the first that is told as
+    better takes its place.  After `patience` trials that are not better the next climb starts, at the best trial of all with `kick` decisions
+    changed: on tables of known results that finds more than random starts.  Better is by (failed, constraint violation, loss);
     failed trials are never climbed from, stopped ones count with what they reported.  Pending trials are steps from where the climb
     was: they count when they are told, also in the next climb.  One objective.  A step that is known, pending or refused is drawn anew.
     """
@@ -39,10 +43,15 @@ class HillClimbing:
         self._problem = problem
         self._fresh = Fresh(problem)
         self._top: tuple[Trial, Standing] | None = None
+        self._best: tuple[Trial, Standing] | None = None
         self._waited = 0
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
-        """Steps from the best of the climb; random genotypes where one starts.  Takes as long whatever the number of trials told."""
+        """Steps from the best of the climb; where one starts, kicks of the best of all, or random genotypes.  Takes as long whatever the number of trials told."""
+        if self._top is None and self._best is not None and self._config.kick:
+            trial = self._best[0]
+            kick = partial(self._problem.decisions.mutate, trial.genotype, count=self._config.kick)
+            return self._fresh.propose(numbers, pending, kick, f"{START} from {trial.number}")
         at = self._top and self._top[0]
         return steps(self._problem, self._fresh, at, self._config.mutations, numbers, pending)
 
@@ -53,8 +62,10 @@ class HillClimbing:
             self._take(trial, standing(self._problem, trial))
 
     def _take(self, trial: Trial, mine: Standing) -> None:
+        if not mine.failed and (self._best is None or mine < self._best[1]):
+            self._best = (trial, mine)
         if self._top is None:
-            if trial.origin == START and not mine.failed:
+            if trial.origin.startswith(START) and not mine.failed:
                 self._top, self._waited = (trial, mine), 0
         elif mine < self._top[1]:
             self._top, self._waited = (trial, mine), 0
