@@ -18,7 +18,7 @@ from morphml_optimizers.dehb import Config, Dehb
 from morphml_optimizers.hyperband import Hyperband
 from morphml_optimizers.inner import note
 
-CONFIGS = {"default": Config(), "other": Config(reduction=2, brackets=2, weight=0.9, crossover=0.9)}
+CONFIGS = {"default": Config(), "other": Config(reduction=2, population=4, brackets=2, weight=0.9, crossover=0.9)}
 
 
 def with_epochs(given, epochs=9):
@@ -38,7 +38,7 @@ class TestDehb(OptimizerSuite):
 def test_the_brackets_are_those_of_hyperband():
     given = with_epochs(problem("mixed"))
     found = []
-    for make in (lambda: Dehb(Config(), given), lambda: Hyperband(hyperband.Config(), given)):
+    for make in (lambda: Dehb(Config(population=4), given), lambda: Hyperband(hyperband.Config(), given)):
         search = Search(make(), given).run(22 + 22)
         found.append(Counter((note(p.origin, "bracket"), p.budget.epochs) for p in search.proposals.values()))
     assert found[0] == found[1]
@@ -46,7 +46,7 @@ def test_the_brackets_are_those_of_hyperband():
 
 def test_the_first_bracket_promotes_and_later_ones_have_children():
     given = with_epochs(problem("mixed"))
-    search = Search(Dehb(Config(), given), given).run(80)
+    search = Search(Dehb(Config(population=4), given), given).run(80)
     proposals = list(search.proposals.values())
     first = [proposal for proposal in proposals if note(proposal.origin, "bracket") == 0]
     assert [proposal.continues is not None for proposal in first] == [False] * 9 + [True] * 4
@@ -60,7 +60,7 @@ def test_the_first_bracket_promotes_and_later_ones_have_children():
 
 def test_a_bracket_goes_on_when_its_rung_is_over_and_the_next_begins_meanwhile():
     given = with_epochs(problem("flat"))
-    optimizer = Dehb(Config(), given)
+    optimizer = Dehb(Config(population=4), given)
     proposals = optimizer.ask(range(15), [])
     assert [(note(p.origin, "bracket"), p.budget.epochs) for p in proposals] == [(0, 1)] * 9 + [(1, 3)] * 5 + [(2, 9)]
     optimizer.tell([finished(given, number, proposal) for number, proposal in enumerate(proposals[:8])])
@@ -71,7 +71,7 @@ def test_a_bracket_goes_on_when_its_rung_is_over_and_the_next_begins_meanwhile()
 
 def test_a_child_replaces_who_has_its_place_if_it_is_no_worse():
     given = with_epochs(problem("flat"))
-    optimizer = Dehb(Config(), given)
+    optimizer = Dehb(Config(population=4), given)
     trials = [
         attrs.evolve(trial, budget=Budget(1), metrics={"accuracy": 0.1 * trial.number}) for trial in sampled(given, 9)
     ]
@@ -91,7 +91,7 @@ def test_a_child_replaces_who_has_its_place_if_it_is_no_worse():
 
 def test_several_objectives_keep_a_spread_front():
     given = with_epochs(problem("flat", BOTH))
-    optimizer = Dehb(Config(), given)
+    optimizer = Dehb(Config(population=4), given)
     points = [
         (0.9, 9.0),
         (0.899, 8.99),
@@ -135,7 +135,7 @@ def test_it_finds_more_than_hyperband():
 @pytest.mark.parametrize("objectives", [BOTH, BOTH[:1]])
 def test_places_are_always_busy(objectives):
     given = with_epochs(problem("mixed", objectives))
-    search = Search(Dehb(Config(), given), given, 16)
+    search = Search(Dehb(Config(population=4), given), given, 16)
     while len(search.proposals) < 300:
         search.step(300)
         assert len(search.running) >= 14
@@ -143,7 +143,7 @@ def test_places_are_always_busy(objectives):
 
 def test_an_exhausted_space_ends_the_search():
     given = with_epochs(problem("small"))
-    search = Search(Dehb(Config(), given), given, 3).run(1000)
+    search = Search(Dehb(Config(population=4), given), given, 3).run(1000)
     trials = list(search.past())
     assert search.ended
     assert len({trial.genotype for trial in trials}) == 48

@@ -27,6 +27,8 @@ _PARENTS = 3
 class Config(Bracketed):
     """How a child is calculated, and how many trials get how many epochs, in brackets that begin at different rungs."""
 
+    population: int = attrs.field(default=10, validator=attrs.validators.ge(4))
+    """How many live at each budget, at least: where a bracket has more trials there, it is as many."""
     weight: float = attrs.field(default=0.5, validator=[attrs.validators.gt(0.0), attrs.validators.le(2.0)])
     """The weight of the difference of two parents, which is added to the third (F in the paper)."""
     crossover: float = attrs.field(default=0.5, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
@@ -104,7 +106,9 @@ class Dehb:
         self._ladder = ladder(config, problem, "dehb")
         plans = kinds_of(config, self._ladder, "dehb")
         self._sizes = [_sizes(self._ladder, plan.rung, plan.trials) for plan in plans]
-        most = [max(sizes.get(rung, 1) for sizes in self._sizes) for rung in range(len(self._ladder))]
+        most = [
+            max(config.population, *(sizes.get(rung, 0) for sizes in self._sizes)) for rung in range(len(self._ladder))
+        ]
         self._populations = [_Population(size) for size in most]
         self._vectors = Vectors(problem.decisions)
         self._fresh = Fresh(problem)
