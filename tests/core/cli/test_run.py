@@ -69,6 +69,30 @@ def test_a_search_without_success_ends_with_one(call):
     )
 
 
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (
+            "{a: {integer: [1, 6]}}",
+            "Error: 'x' has no trial: every candidate is refused; one, for example, breaks the constraint size <= 0: size is 1; loosen the constraints, or widen the space",
+        ),
+        (
+            "{a: {integer: [1, 600]}, b: {real: [0, 1]}}",
+            "Error: no trial of 'x' succeeded; 9 of 9 failures, for example: breaks the constraint size <= 0: size is 111; `morphml trials x.yaml --state failed` says more",
+        ),
+    ],
+)  # fmt: skip
+def test_constraints_that_refuse_everything(call, folder, space, said):
+    (folder / "size.py").write_text("def known(candidate):\n    return {'size': float(candidate.values['a'])}\n")
+    (folder / "x.yaml").write_text(
+        f"experiment: x\nobjectives: [value]\nconstraints: [size <= 0]\nspace: {{name: parameters, decisions: {space}}}\n"
+        "evaluator: {name: function, function: 'size.py:known', known: 'size.py:known'}\nstorage: memory\nstop: {trials: 9}\n"
+    )
+    result = call("run", "x.yaml")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == said
+
+
 def test_a_search_that_has_ended_goes_on_where_more_is_wanted(ran):
     assert ran("run", "quick.yaml").stdout.splitlines()[0] == "Ended: 12 trials are done."
     assert ran("run", "quick.yaml", "--set", "stop.trials=15").stdout.splitlines()[0] == "Ended: 15 trials are done."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+_NUMBER = re.compile(r"\d[\d.e+-]*")
+
 
 @click.command(short_help="Search, or go on with a search.")
 @common.configuration
@@ -39,7 +42,7 @@ def command(config: str, overrides: Sequence[str], as_json: bool, take_over: boo
     """Search until a stop condition is met; a search that was interrupted goes on.
 
     At the end the report and the best network are in the output folder. Ends with 0 when a stop condition was met, 1 when
-    no trial succeeded, 2 for an error in the configuration or the storage, 130 after Ctrl-C.
+    no trial succeeded, 2 for an error in the configuration or the storage, 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP.
     """
     from morphml_core.session import open_experiment
 
@@ -55,19 +58,33 @@ def command(config: str, overrides: Sequence[str], as_json: bool, take_over: boo
     if as_json:
         common.print_json(summary)
     if summary["best"] is None:
+        raise common.NoResultError(_failure(experiment, config))
+
+
+def _failure(experiment: Experiment, config: str) -> str:
+    """Why there is no best trial: what most failed of, or what refuses every genotype."""
+    name = experiment.name
+    if experiment.state.trials:
         more = f"`morphml trials {shlex.quote(config)} --state failed` says more"
-        raise common.NoResultError(
-            f"no trial of '{summary['experiment']}' succeeded{_reason(experiment.state.trials.values())}; {more}"
-        )
+        return f"no trial of '{name}' succeeded{_reason(experiment.state.trials.values())}; {more}"
+    problem = experiment.problem
+    refusal = problem.refusal(problem.decisions.sample(problem.rng(0, stream=2)))
+    why = f"every candidate is refused; one, for example, {refusal}; loosen the constraints, or widen the space" if refusal else (
+        "the optimizer proposed none"
+    )  # fmt: skip
+    return f"'{name}' has no trial: {why}"
 
 
 def _reason(trials: Iterable[Trial]) -> str:
-    """What most trials failed of, or "" where none failed."""
-    messages = Counter(first_line(trial.message) for trial in trials if trial.state is TrialState.FAILED)
+    """What most trials failed of, or "" where none failed.  Messages that differ in numbers only count as one."""
+    messages = [first_line(trial.message) for trial in trials if trial.state is TrialState.FAILED]
     if not messages:
         return ""
-    ((message, count),) = messages.most_common(1)
-    return f"; {number(count)} of {number(messages.total())} failures: {message}"
+    kinds = Counter(_NUMBER.sub("0", message) for message in messages)
+    ((kind, count),) = kinds.most_common(1)
+    alike = {message: None for message in messages if _NUMBER.sub("0", message) == kind}
+    example = ", for example" if len(alike) > 1 else ""
+    return f"; {number(count)} of {number(len(messages))} failures{example}: {next(iter(alike))}"
 
 
 def simulation(options: str) -> list[str]:
