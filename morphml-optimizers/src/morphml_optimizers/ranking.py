@@ -13,13 +13,24 @@ from morphml_core.problem import Problem, Trial
 T = TypeVar("T")
 
 
-@attrs.frozen(order=True)
+@attrs.frozen
 class Standing:
     """How a trial did.  Sorts best first: those with a result, then by constraint violation, then by the losses in order."""
 
     failed: bool
     violation: float
     losses: tuple[float, ...]
+
+    def __lt__(self, other: Standing) -> bool:
+        # By hand, since optimizers that keep their trials in order compare a lot: attrs' own takes ten times as long.
+        if self.failed is not other.failed:
+            return other.failed
+        if self.violation != other.violation:
+            return self.violation < other.violation
+        return self.losses < other.losses
+
+    def __le__(self, other: Standing) -> bool:
+        return not other < self
 
     def dominates(self, other: Standing) -> bool:
         """Whether this is better: constrained domination (Deb et al., 2002), failed trials last."""
