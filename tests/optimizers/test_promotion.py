@@ -107,6 +107,16 @@ def test_nobody_is_selected_before_one_that_dominates_it(losses, count):
     assert not any(other.standing.dominates(mine.standing) for other in left for mine in found)
 
 
+def test_many_entries_with_three_objectives_are_ranked_in_parts():
+    rng = np.random.default_rng(4)
+    entries = [entry(number, *rng.random(3).tolist()) for number in range(2500)]
+    found = numbers(selected(entries, 833))
+    assert len(found) == len(set(found)) == 833
+    assert [sum(low <= number < low + 1024 for number in found) for low in (0, 1024, 2048)] == [341, 341, 151]
+    best = [each.number for each in entries if not any(other.standing.dominates(each.standing) for other in entries)]
+    assert len(set(best) & set(found)) > 0.9 * len(best)
+
+
 def test_the_scale_of_an_objective_does_not_matter():
     rng = np.random.default_rng(3)
     angles = np.sort(rng.random(30)) * math.pi / 2

@@ -50,7 +50,9 @@ def _fronts_of_two(losses: Sequence[Losses]) -> list[list[int]]:
 
 def _fronts_of_many(losses: Sequence[Losses]) -> list[list[int]]:
     values = np.array(losses)
-    no_worse: NDArray[np.bool_] = np.all(values[:, None, :] <= values[None, :, :], axis=2)
+    no_worse: NDArray[np.bool_] = np.ones((len(values), len(values)), dtype=bool)
+    for column in values.T:
+        no_worse &= column[:, None] <= column[None, :]
     dominates = no_worse & ~no_worse.T
     above = dominates.sum(axis=0)
     left, found = np.ones(len(values), dtype=bool), list[list[int]]()

@@ -55,12 +55,15 @@ def selected(entries: Sequence[E], count: int, kept: Collection[Identity] = ()) 
     With one objective by violation of the constraints, then loss.  With several by front under constrained domination (infeasible ones last); of the
     first front that does not fit whole, those that are far from each other: an epsilon-net, as in MO-ASHA (Schmucker et al., "Multi-objective Asynchronous
     Successive Halving", 2021).  `kept` are in the net of their front before the others: with them a growing rung does not change its mind.
+    With three objectives and more, of more than 1,024 entries each 1,024 are ranked apart.
     """
     fit = [entry for entry in entries if not entry.standing.failed]
     if count <= 0 or not fit:
         return []
     if len(fit[0].standing.losses) == 1:
         return heapq.nsmallest(count, fit, key=_key)
+    if len(fit[0].standing.losses) > 2 and len(fit) > _COMPARED:
+        return _in_parts(fit, count, kept)
     found: list[E] = []
     for front in ranked([entry.standing for entry in fit]):
         room = count - len(found)
@@ -69,6 +72,17 @@ def selected(entries: Sequence[E], count: int, kept: Collection[Identity] = ()) 
         members = sorted((fit[index] for index in front), key=_key)
         found += members if len(members) <= room else _spread(members, room, kept)
     return found
+
+
+_COMPARED = 1024  # with three objectives and more, the comparisons are as many as pairs
+
+
+def _in_parts(fit: Sequence[E], count: int, kept: Collection[Identity]) -> list[E]:
+    """The best of each part, in proportion."""
+    cuts = range(0, len(fit), _COMPARED)
+    parts = [fit[cut : cut + _COMPARED] for cut in cuts]
+    counts = [count * min(cut + _COMPARED, len(fit)) // len(fit) - count * cut // len(fit) for cut in cuts]
+    return [best for part, share in zip(parts, counts, strict=True) for best in selected(part, share, kept)]
 
 
 def _key(entry: Entry) -> tuple[float, Losses, int]:
@@ -203,12 +217,12 @@ def _negated(key: tuple[float, ...]) -> tuple[float, ...]:
     return tuple([-number for number in key])
 
 
-_LAST = 1024  # so many results of a rung are compared where there are several objectives
+_LAST = 512  # so many results of a rung are compared where there are several objectives
 _SHARE = 32  # they are ranked anew when there is one more for each so many
 
 
 class FrontRung(Rung):
-    """A rung for several objectives: the best share of the last 1,024 results, by `selected`.
+    """A rung for several objectives: the best share of the last 512 results, by `selected`.
 
     Ranked anew with each result while there are few, later with every thirty-second part of them, so that it costs little on average however many there
     are.  What was among the best and in the same front stays there.
@@ -219,6 +233,7 @@ class FrontRung(Rung):
         self._last: deque[Entry] = deque(maxlen=_LAST)
         self._wait = 0
         self._best: list[Entry] = []
+        self._open: deque[Entry] = deque()
 
     def _take(self, entry: Entry) -> None:
         self._last.append(entry)
@@ -226,11 +241,14 @@ class FrontRung(Rung):
         if self._wait <= 0:
             kept = {best.identity for best in self._best}
             self._best = selected(self._last, len(self._last) // self._reduction, kept)
+            self._open = deque(best for best in self._best if best.identity not in self._passed)
             self._wait = len(self._last) // _SHARE
 
     def due(self, busy: Collection[Identity]) -> Entry | None:
         """The best that is due."""
-        return next((e for e in self._best if e.identity not in self._passed and e.identity not in busy), None)
+        while self._open and self._open[0].identity in self._passed:
+            self._open.popleft()
+        return next((e for e in self._open if e.identity not in self._passed and e.identity not in busy), None)
 
     def left(self) -> Entry | None:
         """The best of the last that is open."""
