@@ -165,3 +165,18 @@ def test_a_rung_for_several_objectives_promotes_a_share_in_the_long_run():
             found.pass_on(due.identity)
             promoted.add(due.number)
     assert 1800 < len(promoted) < 2600
+
+
+def test_what_nothing_dominates_is_due_at_once():
+    rng = np.random.default_rng(2)
+    found = FrontRung(3)
+    for number in range(300):
+        found.add(entry(number, *(1.0 + rng.random(2)).tolist()))
+    busy = set()
+    while (due := found.due(busy)) is not None:
+        busy.add(due.identity)
+    for number, losses in ((300, (1.9, 1.9)), (301, (1.8, 1.9))):
+        found.add(entry(number, *losses))
+        assert found.due(busy) is None
+    found.add(entry(302, 0.5, 1.5))
+    assert found.due(busy).number == 302

@@ -225,7 +225,7 @@ class FrontRung(Rung):
     """A rung for several objectives: the best share of the last 512 results, by `selected`.
 
     Ranked anew with each result while there are few, later with every thirty-second part of them, so that it costs little on average however many there
-    are.  What was among the best and in the same front stays there.
+    are; meanwhile what nothing dominates is due at once.  What was among the best and in the same front stays there.
     """
 
     def __init__(self, reduction: int) -> None:
@@ -243,6 +243,9 @@ class FrontRung(Rung):
             self._best = selected(self._last, len(self._last) // self._reduction, kept)
             self._open = deque(best for best in self._best if best.identity not in self._passed)
             self._wait = len(self._last) // _SHARE
+        elif not entry.standing.failed and not any(best.standing.dominates(entry.standing) for best in self._best):
+            self._best.append(entry)
+            self._open.append(entry)
 
     def due(self, busy: Collection[Identity]) -> Entry | None:
         """The best that is due."""
