@@ -207,9 +207,10 @@ class Density:
                 left[:, columns] @ right[has][:, columns].T, np.full((len(rows), 1), self._even[number]), axis=1
             )
             kept = np.append(weights[:-1][has], weights[-1])
-            alone = _log_sum(inside + kept) - _log_sum(kept[None])
+            alone = _log_sum(inside + kept) - _log_sum(kept[None].copy())
             found[:, :-1][:, ~has] += np.where(rows.active[:, number], alone, 0.0)[:, None]
-        return _log_sum(found + weights)
+        found += weights
+        return _log_sum(found)
 
     def _right(self) -> Array:
         """What the kernel of each row is multiplied with: the logarithm of a kernel is one inner product."""
@@ -279,9 +280,10 @@ def _pick(weights: Array, units: Array) -> NDArray[np.intp]:
 
 
 def _log_sum(values: Array) -> Array:
-    """The logarithm of the sum of the exponentials of each row."""
+    """The logarithm of the sum of the exponentials of each row.  Overwrites the values."""
     most = values.max(axis=1)
-    found: Array = np.log(np.exp(values - most[:, None]).sum(axis=1)) + most
+    values -= most[:, None]
+    found: Array = np.log(np.exp(values, out=values).sum(axis=1)) + most
     return found
 
 

@@ -31,7 +31,7 @@ class Config:
     """The share of the trials that counts as good."""
     best: int = attrs.field(default=25, validator=attrs.validators.ge(1))
     """The most trials that count as good."""
-    candidates: int = attrs.field(default=64, validator=attrs.validators.ge(1))
+    candidates: int = attrs.field(default=128, validator=attrs.validators.ge(1))
     """How many genotypes are drawn from the density of the good trials, to propose the one that is most likely good."""
     smoothing: float = attrs.field(default=0.4, validator=[attrs.validators.gt(0.0), attrs.validators.lt(1.0)])
     """How often a kernel takes any value of a choice, instead of its trial's own."""
@@ -39,7 +39,7 @@ class Config:
     """The deviation of a kernel from its trial's own number, as a share of the deviation of that number among the good trials."""
     prior: float = attrs.field(default=1.0, validator=attrs.validators.gt(0.0))
     """The weight of the even density, in trials."""
-    training: int = attrs.field(default=400, validator=attrs.validators.ge(10))
+    training: int = attrs.field(default=250, validator=attrs.validators.ge(10))
     """The density of the other trials is that of at least so many, and of at most twice as many."""
 
 
