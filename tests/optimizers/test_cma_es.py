@@ -1,4 +1,4 @@
-"""CMA-ES: the suite, how decisions become numbers, who makes a generation, and what is said where `cmaes` is missing."""
+"""CMA-ES: the suite, who makes a generation, how good it is, and what is said where `cmaes` is missing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from morphml_core.optimizer.random import Config as RandomConfig
 from morphml_core.optimizer.random import RandomSearch
 from morphml_core.problem import Objective, Problem, Proposal
 from morphml_core.space.decisions import Decision, DecisionSpace
-from morphml_core.space.domains import Choice, Integer, Real, Subset
+from morphml_core.space.domains import Choice, Real
 from morphml_core.space.space import SearchSpace
 from morphml_core.testing import OptimizerSuite
 from morphml_core.testing.problems import BOTH, Search, failed, finished, problem, sampled
 
 pytest.importorskip("cmaes", reason="needs cmaes")
 
-from morphml_optimizers.cma_es import CmaEs, Config, Points
+from morphml_optimizers.cma_es import CmaEs, Config
 
 
 class TestCmaEs(OptimizerSuite):
@@ -103,7 +103,7 @@ def test_it_begins_around_the_best_that_others_found():
         optimizer.tell(past)
         found = [proposal.genotype for proposal in optimizer.ask(range(100, 130), [])]
         close.append(np.mean([sum(one == two for one, two in zip(genotype, best, strict=True)) for genotype in found]))
-    assert close[0] + 0.7 < close[1]
+    assert close[0] < 2.0 < 3.0 < close[1]
 
 
 def test_failed_trials_are_the_worst():
@@ -143,28 +143,6 @@ def test_a_collapsed_distribution_begins_again_with_twice_the_population():
     optimizer = cma(given)
     Search(optimizer, given, 1, end).run(600)
     assert optimizer._population >= 8
-
-
-def test_how_decisions_become_numbers():
-    decisions = [
-        Decision("one", Choice(("only",))), Decision("op", Choice(("a", "b", "c", "d"))), Decision("n", Integer(1, 5)),
-        Decision("log", Integer(1, 64, log=True)), Decision("wide", Integer(1, 5000)), Decision("rate", Real(0.1, 1.0)),
-        Decision("skips", Subset((1, 2))),
-    ]  # fmt: skip
-    points = Points(DecisionSpace(decisions))
-    assert points.free.tolist() == [1, 2, 3, 4, 5, 6, 7]
-    np.testing.assert_allclose(points.steps, [1 / 4, 1 / 5, 0, 0, 0, 1 / 2, 1 / 2])
-    np.testing.assert_allclose(points.bounds[0], [1 / 8, 7 / 8])
-    np.testing.assert_allclose(points.bounds[6], [1 / 4, 3 / 4])
-
-
-def test_a_changed_decision_moves_its_number_as_little_as_it_can():
-    space = DecisionSpace([Decision("op", Choice(("a", "b", "c", "d"))), Decision("rate", Real(0.0, 1.0))])
-    points = Points(space)
-    drawn = np.array([0.4, 0.2])
-    assert points.settled(drawn, drawn, points.decode(drawn)) is drawn
-    np.testing.assert_allclose(points.settled(drawn, drawn, space.genotype({"op": "d", "rate": 0.2})), [0.75, 0.2])
-    np.testing.assert_allclose(points.settled(drawn, drawn, space.genotype({"op": "a", "rate": 0.9})), [0.25, 0.9])
 
 
 @pytest.mark.parametrize("space", ["flat", "mixed"])

@@ -30,6 +30,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "reinforce",
             "simulated_annealing",
             "successive_halving",
+            "tpe",
         ),
     },
 }
