@@ -29,6 +29,7 @@ from morphml_core.space.domains import Choice
 from morphml_core.space.space import SearchSpace
 
 LOSS, COST = "loss", "cost"
+_LEAST = 9  # epochs of LCDB: a dataset with fewer than 144 samples has no room for three budgets
 
 
 @attrs.frozen
@@ -140,7 +141,7 @@ def _bytes(path: Path) -> bytes:
 
 @lru_cache(maxsize=1)
 def lcdb(data: Path) -> Sequence[Pool]:
-    """The learners of LCDB, a pool a dataset: validation error and training time, by the number of training samples."""
+    """The learners of LCDB, a pool a dataset: validation error and training time, by the number of training samples; 144 or more."""
     file = File.read(data / "lcdb_curves" / "accuracy_seed0.csv.gz")
     names = [row[file.index("openmlid")] for row in file.rows]
     learners = [row[file.index("learner")] for row in file.rows]
@@ -150,7 +151,8 @@ def lcdb(data: Path) -> Sequence[Pool]:
         if size and score and time:
             epoch = max(1, round(size[0] / 16))
             found.setdefault(name, {}).setdefault(learner, {})[epoch] = 1.0 - score[0], time[0]
-    return [_learners(name, curves) for name, curves in found.items()]
+    pools = [_learners(name, curves) for name, curves in found.items()]
+    return [pool for pool in pools if pool.full >= _LEAST]
 
 
 def _learners(name: str, curves: Mapping[str, Mapping[int, tuple[float, float]]]) -> Pool:

@@ -170,13 +170,14 @@ def test_a_rung_for_several_objectives_promotes_a_share_in_the_long_run():
 def test_what_nothing_dominates_is_due_at_once():
     rng = np.random.default_rng(2)
     found = FrontRung(3)
-    for number in range(300):
+    number = 0
+    while number < 300 or found._wait < 5:  # the next ranking is not near
         found.add(entry(number, *(1.0 + rng.random(2)).tolist()))
+        number += 1
     busy = set()
     while (due := found.due(busy)) is not None:
         busy.add(due.identity)
-    for number, losses in ((300, (1.9, 1.9)), (301, (1.8, 1.9))):
-        found.add(entry(number, *losses))
-        assert found.due(busy) is None
-    found.add(entry(302, 0.5, 1.5))
-    assert found.due(busy).number == 302
+    found.add(entry(1000, 1.9, 1.9))
+    assert found.due(busy) is None
+    found.add(entry(1001, 0.5, 1.5))
+    assert found.due(busy).number == 1001
