@@ -112,5 +112,5 @@ def test_options_below_one(option):
 
 
 def test_it_does_not_get_hotter():
-    with pytest.raises(ValueError, match=re.escape("'cold' must be <= hot (0.5): 0.6")):
+    with pytest.raises(ValueError, match=re.escape("'cold' must be <= hot (0.2): 0.6")):
         Config(cold=0.6)

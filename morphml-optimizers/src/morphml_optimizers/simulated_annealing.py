@@ -21,7 +21,7 @@ _STREAM = 3  # of problem.rng: whether the walk goes on from a trial
 class Config:
     """How hot the walk is, and how it cools."""
 
-    hot: float = attrs.field(default=0.5, validator=[attrs.validators.gt(0.0), attrs.validators.lt(math.inf)])
+    hot: float = attrs.field(default=0.2, validator=[attrs.validators.gt(0.0), attrs.validators.lt(math.inf)])
     """The temperature of the first trial: a step that is worse by the mean change so far is taken with probability exp(-1/temperature)."""
     cold: float = attrs.field(default=0.02, validator=attrs.validators.gt(0.0))
     """The temperature after `cooling` trials, and from then on."""
