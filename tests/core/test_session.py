@@ -170,6 +170,25 @@ def test_two_runs_of_one_experiment_one_works_the_other_says_who(configuration, 
         assert experiment.summary()["status"] == "interrupted"
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_a_request_to_end_is_a_clean_stop(configuration, tmp_path, number, code, executor):
+    (tmp_path / "evaluator.py").write_text(EVALUATOR.format(seconds=0.2))
+    import yaml
+
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(configuration | {"stop": {"trials": 1000}, "executor": executor}))
+    command = [str(Path(sys.executable).with_name("morphml")), "run", str(path)]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _wait_for(lambda: (tmp_path / "small.db").exists() and _held(path))
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert f"Interrupted; nothing is lost. `morphml run {path}` goes on." in said
+    with open_experiment(path, read_only=True) as experiment:
+        assert experiment.summary()["status"] == "interrupted"
+
+
 def _held(path: Path) -> bool:
     try:
         with open_experiment(path, read_only=True) as experiment:

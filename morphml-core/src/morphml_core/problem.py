@@ -25,6 +25,7 @@ from morphml_core.space.decisions import DecisionSpace, Genotype
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from morphml_core.graph.effective import EffectiveView
     from morphml_core.protocols import Space
 
 Metrics: TypeAlias = Mapping[str, float]
@@ -76,6 +77,8 @@ class Objective:
         """The value with its sign turned so that smaller is better."""
         return value if self.goal == "minimize" else -value
 
+
+_PATHS = 256  # the most different paths that a view tells apart
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
@@ -317,6 +320,8 @@ class Problem:
         """Whether a genotype can be refused at all."""
         # An optimizer looks at a genotype before it proposes it, the loop before it submits it, and a search at its neighbours.
         self.candidate = lru_cache(maxsize=256)(space.express)
+        # A model looks at many genotypes, and at most of them again and again.
+        self.view = lru_cache(maxsize=8192)(self._view)
         self._judged = lru_cache(maxsize=4096)(self._judge)
         self._lent: _Lent | None = None
 
@@ -339,6 +344,24 @@ class Problem:
         """The seed of a trial's evaluation, below 2**31."""
         digest = blake2b(f"{self.seed} {number}".encode(), digest_size=4).digest()
         return int.from_bytes(digest, "big") >> 1
+
+    def _view(self, genotype: Genotype) -> EffectiveView | None:
+        """Numbers about the structure of a genotype's network, for models; None where there is no network.
+
+        Where the space draws sketches (`protocols.Sketched`), they are looked at in place of the networks.
+        """
+        # Imported late: who learns from decisions alone needs nothing of it.
+        from morphml_core.graph.effective import view
+
+        space = self.space
+        if space.operations is None:
+            return None
+        sketch = getattr(space, "sketch", None)
+        try:
+            graph = self.candidate(genotype).graph if sketch is None else sketch(genotype)
+            return None if graph is None else view(graph, space.operations, _PATHS)
+        except (GraphError, SpaceError):
+            return None
 
     def known(self, genotype: Genotype) -> Metrics:
         """The metrics of a genotype that need no evaluation.  Raises `ShapeError` where no network can be built."""

@@ -207,6 +207,14 @@ class Optimizer(Protocol):
         """Learn from trials that are over: finished, failed (no metrics), stopped.  Also ones that it never asked for."""
 
 
+@runtime_checkable
+class Explained(Protocol):
+    """What an optimizer may also do: tell a person how it will search here, and why."""
+
+    def explain(self) -> str:
+        """A sentence or two, without a full stop at the end."""
+
+
 class Stopper(Protocol):
     """Kind `stopper`: look at a running trial's curve, say continue or stop.  `create(config, problem) -> Stopper`."""
 

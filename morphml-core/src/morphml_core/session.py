@@ -14,7 +14,6 @@ from typing import Any, Literal, Self
 
 from morphml_core.assembly import (
     artifacts_of,
-    built,
     check,
     check_ready,
     digest,
@@ -40,10 +39,23 @@ from morphml_core.experiment.journal import Listener, retry, status
 from morphml_core.experiment.loop import INTERRUPTED, Loop
 from morphml_core.experiment.settings import Settings
 from morphml_core.experiment.state import State
+from morphml_core.plugins.building import built
+from morphml_core.plugins.component import DEFAULT
 from morphml_core.plugins.hooks import Hooks
 from morphml_core.plugins.refs import PYTHON
 from morphml_core.problem import Problem, Resources, Trial
-from morphml_core.protocols import Artifacts, Clocked, Evaluator, Executor, Exporter, Signed, Space, Storage, Workbench
+from morphml_core.protocols import (
+    Artifacts,
+    Clocked,
+    Evaluator,
+    Executor,
+    Explained,
+    Exporter,
+    Signed,
+    Space,
+    Storage,
+    Workbench,
+)  # fmt: skip
 from morphml_core.work import Work
 
 __all__ = ["Experiment", "check", "open_experiment", "search"]
@@ -137,8 +149,8 @@ class Experiment:
     def run(self, listeners: Sequence[Listener] = ()) -> str:
         """Search, or go on with a search, until a stop condition is met; returns why it ended, in words.
 
-        `listeners` hear of every event beside the hooks of the configuration.  Raises `KeyboardInterrupt` after a clean stop by
-        Ctrl-C, `ConfigurationError` for a space that is impossible, `HeldError` where another process holds the experiment,
+        `listeners` hear of every event beside the hooks of the configuration.  Raises `KeyboardInterrupt` (with the signal) after a clean
+        stop by Ctrl-C, SIGTERM, SIGHUP or `stop`, `ConfigurationError` for a space that is impossible, `HeldError` where another process holds the experiment,
         and `StorageError`.
         """
         check_ready(self.resolved, self.problem, self.evaluator)
@@ -150,7 +162,8 @@ class Experiment:
             hooks.close()
             self.refresh()
         if reason == INTERRUPTED:
-            raise KeyboardInterrupt
+            by = self._loop.stopped_by
+            raise KeyboardInterrupt(*([] if by is None else [by]))
         return reason
 
     def _make_loop(self, listener: Listener) -> Loop:
@@ -205,6 +218,12 @@ class Experiment:
         """The trials that no other beats in every objective; with one objective the best alone."""
         return list(self.state.front)
 
+    def explanation(self) -> str:
+        """The name of the optimizer and, where it says so itself, how it searches here and why."""
+        name = self.resolved.optimizer.ref.name
+        made = built(self.resolved.optimizer, self.problem)
+        return f"{name}: {made.explain()}" if isinstance(made, Explained) else name
+
     def summary(self) -> dict[str, Any]:
         """Where the experiment stands, as plain JSON."""
         state, best = self.state, self.best()
@@ -212,6 +231,7 @@ class Experiment:
             "experiment": self.name,
             "status": status(self.state),
             "reason": state.reason,
+            "optimizer": self.explanation(),
             "seconds": round(state.elapsed(), 3),
             "trials": state.counts,
             "best": self._brief(best) if best else None,
@@ -348,7 +368,7 @@ def search(
     *,
     objectives: Sequence[Any] = ("value",),
     stop: Mapping[str, Any] | int = 100,
-    optimizer: Any = "random",
+    optimizer: Any = DEFAULT,
     executor: Any = "inline",
     storage: Any = "memory",
     experiment: str = "search",

@@ -8,16 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from morphml_core.errors import GraphError, SpaceError
-from morphml_core.graph.effective import EffectiveView, view
+from morphml_core.graph.effective import EffectiveView
 from morphml_core.problem import Problem
-from morphml_core.protocols import Sketched
 from morphml_core.space.decisions import DecisionSpace, Genotype
 from morphml_core.space.domains import Choice, Slot
 
 Array = NDArray[np.float64]
-
-_PATHS = 256  # the most different paths of a network that are told apart
 
 
 class DecisionFeatures:
@@ -63,11 +59,10 @@ class GraphFeatures:
 
     `numbers`: how often each operation is there (`conv kernel=1`), how many paths (the logarithm), how long they are, depth and width.
     `pairs`: how often one operation reads another (`relu > conv kernel=1`).  `paths`: how often the path of these operations leads from input
-    to output (`conv, relu`).  Where the space draws sketches (`protocols.Sketched`), they are looked at in place of the networks.  Genotypes that make no
-    network have no numbers at all.
+    to output (`conv, relu`).  Genotypes that make no network have no numbers at all.
     """
 
-    def __init__(self, problem: Problem, most: int = 20_000) -> None:
+    def __init__(self, problem: Problem, most: int = 8192) -> None:
         self._problem = problem
         self._most = most
         self._seen: dict[Genotype, Kinds] = {}
@@ -78,19 +73,9 @@ class GraphFeatures:
         if found is None:
             if len(self._seen) >= self._most:
                 self._seen.clear()
-            try:
-                seen = self._view(genotype)
-            except (GraphError, SpaceError):
-                seen = None
+            seen = self._problem.view(genotype)
             found = self._seen[genotype] = _NOTHING if seen is None else _kinds(seen)
         return found
-
-    def _view(self, genotype: Genotype) -> EffectiveView | None:
-        space = self._problem.space
-        if space.operations is None:
-            return None
-        graph = space.sketch(genotype) if isinstance(space, Sketched) else self._problem.candidate(genotype).graph
-        return None if graph is None else view(graph, space.operations, _PATHS)
 
 
 Kinds = Mapping[str, Mapping[str, float]]

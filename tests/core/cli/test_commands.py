@@ -14,18 +14,19 @@ def test_show(ran):
     assert lines[0] == "experiment   quick"
     assert lines[1] == "status       ended: 12 trials are done"
     assert lines[2] == f"trials       {counts['finished']} finished, {counts['failed']} failed"
-    assert lines[3].startswith("search time  ")
+    assert lines[3] == f"optimizer    {summary['optimizer']}"
+    assert lines[4].startswith("search time  ")
     assert (
-        lines[4]
+        lines[5]
         == f"best         trial {best['number']}: value {best['metrics']['value']:.4f}, cost {best['metrics']['cost']:.0f}"
     )
-    assert lines[5:8] == ["", "Pareto front", "  trial   value  cost"]
-    assert len(lines) == 8 + len(summary["front"])
+    assert lines[6:9] == ["", "Pareto front", "  trial   value  cost"]
+    assert len(lines) == 9 + len(summary["front"])
 
 
 def test_show_json_has_what_is_promised(ran):
     summary = json.loads(ran("show", "quick.yaml", "--json").stdout)
-    assert {"experiment", "status", "trials", "best", "front"} <= set(summary)
+    assert {"experiment", "status", "optimizer", "trials", "best", "front"} <= set(summary)
     assert set(summary["trials"]) == {"finished", "failed", "stopped", "running", "pending", "duplicates"}
     assert set(summary["best"]) == {"number", "metrics", "genotype", "fingerprint"}
     assert set(summary["best"]["genotype"]) == {"x", "y", "kind"}

@@ -88,7 +88,7 @@ def test_what_is_left_out(write):
     assert [(section, ref.name, ref.options) for section, ref in found.refs()] == [
         ("space", "cnn", {}),
         ("evaluator", "train", {}),
-        ("optimizer", "random", {}),
+        ("optimizer", "default", {}),
         ("executor", "inline", {}),
         ("storage", "sqlite", {"url": "sqlite:///a.db"}),
         ("artifacts", "local", {}),
@@ -101,7 +101,7 @@ def test_what_is_left_out(write):
 def test_empty_sections_are_left_out_and_none_is_nothing(write):
     text = MINIMAL + "seed:\ncache: none\nstopper: none\noptimizer: null\nhooks: []\n"
     found = read_configuration(write(text))
-    assert (found.seed, found.cache, found.stopper, found.optimizer.name, found.hooks) == (0, None, None, "random", ())
+    assert (found.seed, found.cache, found.stopper, found.optimizer.name, found.hooks) == (0, None, None, "default", ())
 
 
 def test_toml_says_the_same(write):

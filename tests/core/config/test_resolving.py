@@ -4,6 +4,8 @@ import pytest
 
 from morphml_core.config import from_mapping, read_configuration, resolve, resolve_file, resolve_mapping
 from morphml_core.errors import ConfigurationError
+from morphml_core.plugins.catalogue import Catalogue, Default
+from morphml_core.plugins.loader import Loader
 
 MINE = """\
 class Space:
@@ -48,14 +50,32 @@ def write(tmp_path):
     return write
 
 
-def test_every_section_becomes_a_part(write):
-    found = resolve(read_configuration(write(GOOD)))
+def installed(folder, *defaults):
+    """What core registers, and these offers of a default."""
+    own = [entry for entry in Catalogue.installed() if entry.distribution == "morphml-core"]
+    return Loader(Catalogue(own, (), defaults), folder)
+
+
+def test_every_section_becomes_a_part(write, tmp_path):
+    found = resolve(read_configuration(write(GOOD)), installed(tmp_path))
     assert [(section, part.ref.name) for section, part in found.parts()] == [
         ("space", "parameters"), ("evaluator", "function"), ("optimizer", "random"), ("executor", "inline"), ("storage", "memory"),
         ("artifacts", "local"),
     ]  # fmt: skip
     assert found.evaluator.config.function(None) == 1.0
     assert (found.stopper, found.cache, found.hooks) == (None, None, ())
+
+
+def test_the_default_optimizer_is_what_a_distribution_offers_and_its_name_is_recorded(write, tmp_path):
+    read = read_configuration(write(GOOD))
+    found = resolve(read, installed(tmp_path, Default("optimizer", "morphml-core", "random")))
+    assert found.configuration.optimizer.name == found.configuration.to_json()["optimizer"]["name"] == "random"
+    with pytest.raises(ConfigurationError) as caught:
+        resolve(read, installed(tmp_path, Default("optimizer", "a", "one"), Default("optimizer", "b", "two")))
+    assert str(caught.value).endswith(
+        "there is no one default for optimizer: a offers 'one' and b offers 'two'; "
+        "name one in the section 'optimizer' of the configuration"
+    )
 
 
 def test_an_object_of_mine(write):
@@ -134,7 +154,7 @@ def test_both_stages_complain_together(write):
 
 def test_a_mapping_in_one_go(write):
     path = write(GOOD)
-    mapping = read_configuration(path).to_json()
+    mapping = resolve_file(path).configuration.to_json()
     assert resolve_mapping(mapping, folder=path.parent).configuration.to_json() == mapping
     with pytest.raises(ConfigurationError) as found:
         resolve_mapping(mapping | {"seed": "x", "optimizer": "randm"}, folder=path.parent)

@@ -33,7 +33,7 @@ def test_it_is_plain_json():
     "changes",
     [
         {"stop": {"trials": 9}}, {"executor": {"name": "processes", "workers": 2}}, {"hooks": []}, {"trial": {"timeout": 5}},
-        {"output": "x"}, {"storage": "memory"}, {"optimizer": None}, {"finalists": {"top": 1, "repeats": 1}}, {"cache": "memory"},
+        {"output": "x"}, {"storage": "memory"}, {"finalists": {"top": 1, "repeats": 1}}, {"cache": "memory"},
     ],
 )  # fmt: skip
 def test_what_may_change(changes):

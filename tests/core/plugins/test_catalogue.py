@@ -2,6 +2,9 @@ import subprocess
 import sys
 import time
 
+import pytest
+
+from morphml_core.errors import DuplicateComponentError
 from morphml_core.plugins.catalogue import Catalogue, Entry, canonical, group_of
 
 
@@ -109,3 +112,29 @@ def test_the_module_imports_no_metadata_until_it_is_asked():
     code = "import sys, morphml_core.plugins.catalogue; print('importlib.metadata' in sys.modules, 'cattrs' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split()[1] == "False"
+
+
+def test_a_distribution_offers_a_default(site):
+    assert Catalogue.installed(site.path).default("optimizer") is None
+    groups = {"morphml.optimizer": ["climb = climb:component"], "morphml.default": ["optimizer = climb:component"]}
+    site.install("my-climb", groups)
+    assert Catalogue.installed(site.path).default("optimizer") == "climb"
+    assert Catalogue.installed(site.path).default("space") is None
+
+
+def test_an_offer_of_what_is_not_registered_is_none(site):
+    site.install("my-climb", {"morphml.default": ["optimizer = climb:component"]})
+    assert Catalogue.installed(site.path).default("optimizer") is None
+
+
+def test_two_offers_need_a_choice(site):
+    for name in ("my-climb", "your-walk"):
+        short = name.partition("-")[2]
+        line = f"{short}:component"
+        site.install(name, {"morphml.optimizer": [f"{short} = {line}"], "morphml.default": [f"optimizer = {line}"]})
+    with pytest.raises(DuplicateComponentError) as caught:
+        Catalogue.installed(site.path).default("optimizer")
+    assert str(caught.value) == (
+        "there is no one default for optimizer: my-climb offers 'climb' and your-walk offers 'walk'; "
+        "name one in the section 'optimizer' of the configuration"
+    )

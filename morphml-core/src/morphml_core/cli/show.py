@@ -32,6 +32,7 @@ def lines(summary: Mapping[str, Any], objectives: tuple[str, ...], elapsed: floa
     counts = ", ".join(f"{number(count)} {name}" for name, count in summary["trials"].items() if count)
     status = summary["status"] + (f": {summary['reason']}" if summary.get("reason") else "")
     rows = [("experiment", summary["experiment"]), ("status", status), ("trials", counts or "none yet")]
+    rows.append(("optimizer", summary["optimizer"]))
     rows += [("search time", duration(elapsed))] if elapsed else []
     best = summary["best"]
     rows.append(("best", f"trial {best['number']}: {metrics(best['metrics'], objectives)}" if best else "none yet"))

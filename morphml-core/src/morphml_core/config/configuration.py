@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from morphml_core.config.sections import Finalists, Limits, Reproducible, Stop
-from morphml_core.plugins.component import HOOK, ComponentRef, Part
+from morphml_core.plugins.component import DEFAULT, HOOK, ComponentRef, Part
 from morphml_core.plugins.hooks import Context
 from morphml_core.plugins.objects import described
 from morphml_core.plugins.refs import PYTHON
@@ -42,8 +42,8 @@ class Configuration:
     """How a candidate is measured."""
     stop: Stop
     """When the search ends."""
-    optimizer: ComponentRef = attrs.field(factory=lambda: ComponentRef("optimizer", "random"))
-    """How candidates are proposed."""
+    optimizer: ComponentRef = attrs.field(factory=lambda: ComponentRef("optimizer", DEFAULT))
+    """How candidates are proposed; where it is not set, by the default that an installed distribution offers, or `random`."""
     constraints: tuple[Constraint | Predicate, ...] = ()
     """Bounds on metrics, `parameters <= 1e6`; or functions of a candidate, `{python: "my_rules.py:shallow"}`, that say whether it may be evaluated."""
     seed: int = 0

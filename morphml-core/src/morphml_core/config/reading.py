@@ -13,7 +13,7 @@ from morphml_core.config.configuration import Configuration
 from morphml_core.config.document import Document, fail, in_order, override, plain_document, read_document
 from morphml_core.config.sections import Finalists, Limits, Reproducible, Stop
 from morphml_core.errors import Complaint, ConfigurationError, PluginError
-from morphml_core.plugins.component import HOOK, ComponentRef
+from morphml_core.plugins.component import DEFAULT, HOOK, ComponentRef
 from morphml_core.plugins.objects import described
 from morphml_core.plugins.reference import resolve
 from morphml_core.plugins.refs import PYTHON, Located, Place, below, place_of, read_ref
@@ -43,8 +43,8 @@ _REQUIRED = {
     "evaluator": "how a candidate is measured, such as {name: train, dataset: digits}",
     "stop": "when the search ends, such as {trials: 100}",
 }
-_DEFAULTS = {"optimizer": "random", "executor": "inline", "storage": "sqlite", "artifacts": "local"}
-"""Components of sections that a configuration leaves out."""
+_DEFAULTS = {"optimizer": DEFAULT, "executor": "inline", "storage": "sqlite", "artifacts": "local"}
+"""Components of sections that a configuration leaves out; stage two finds the default optimizer among what is installed."""
 _OPTIONAL = ("stopper", "cache")
 """Sections that may say `none`."""
 

@@ -13,7 +13,7 @@ from morphml_core.config.configuration import Configuration
 from morphml_core.config.document import in_order
 from morphml_core.config.reading import UnreadableError, from_mapping, read_configuration
 from morphml_core.errors import Complaint, ConfigurationError, MorphMLError
-from morphml_core.plugins.component import ComponentRef, Part
+from morphml_core.plugins.component import DEFAULT, ComponentRef, Part
 from morphml_core.plugins.loader import Loader, owner_of
 from morphml_core.plugins.refs import Located, Place, place_of
 
@@ -48,12 +48,26 @@ def resolve(configuration: Configuration, loader: Loader | None = None) -> Resol
     Raises `ConfigurationError` with every complaint of every section.
     """
     complaints: list[Complaint] = []
-    parts = _collect(configuration.refs(), loader or Loader(folder=configuration.folder), complaints)
+    loader = loader or Loader(folder=configuration.folder)
+    configuration = _with_optimizer(configuration, loader)
+    parts = _collect(configuration.refs(), loader, complaints)
     if complaints:
         raise ConfigurationError(in_order(complaints))
     hooks = tuple(part for section, part in parts.items() if section.startswith("hooks"))
     named = {section: part for section, part in parts.items() if not section.startswith("hooks")}
     return Resolved(configuration, **named, hooks=hooks)
+
+
+def _with_optimizer(configuration: Configuration, loader: Loader) -> Configuration:
+    """The configuration with a name in place of the default optimizer: what is recorded does not change with what is installed."""
+    given = configuration.optimizer
+    if given.name != DEFAULT:
+        return configuration
+    try:
+        name = loader.catalogue.default("optimizer") or "random"
+    except MorphMLError as error:
+        raise ConfigurationError([Complaint(given.where, str(error))]) from error
+    return attrs.evolve(configuration, optimizer=attrs.evolve(given, name=name))
 
 
 def resolve_file(path: str | Path, overrides: Sequence[str] = (), loader: Loader | None = None) -> Resolved:
@@ -77,7 +91,8 @@ def _both(read: Callable[[], Configuration], loader: Loader | None) -> Resolved:
         configuration = read()
     except UnreadableError as error:
         complaints = list(error.complaints)
-        _collect(error.refs, loader or Loader(folder=error.folder), complaints)
+        refs = [(section, ref) for section, ref in error.refs if ref.name != DEFAULT]
+        _collect(refs, loader or Loader(folder=error.folder), complaints)
         raise ConfigurationError(in_order(complaints)) from None
     return resolve(configuration, loader)
 

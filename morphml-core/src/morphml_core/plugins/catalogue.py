@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from morphml_core.errors import DuplicateComponentError
 from morphml_core.plugins.component import HOOK, KINDS
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
 CORE = "morphml-core"
+
+DEFAULTS = "morphml.default"
+"""The entry-point group by which a distribution offers a component as the default of a kind: the kind, and what it registered under a name."""
 
 
 def group_of(kind: str) -> str:
@@ -39,10 +43,22 @@ class Entry:
     entry_point: EntryPoint | None = attrs.field(default=None, eq=False, repr=False)
 
 
+@attrs.frozen(order=True)
+class Default:
+    """A distribution's offer: what a configuration gets that names no component of this kind."""
+
+    kind: str
+    distribution: str
+    name: str
+
+
 class Catalogue:
     """Entries by kind and name.  `notes` are sentences about metadata that was set aside."""
 
-    def __init__(self, entries: Iterable[Entry] = (), notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, entries: Iterable[Entry] = (), notes: Sequence[str] = (), defaults: Iterable[Default] = ()
+    ) -> None:
+        self.defaults = tuple(sorted(defaults))
         self.entries = tuple(sorted(entries, key=lambda entry: (_rank(entry.kind), entry.name, entry.distribution)))
         self.notes = tuple(notes)
         self._found: dict[tuple[str, str], list[Entry]] = {}
@@ -58,18 +74,21 @@ class Catalogue:
         """
         entries: list[Entry] = []
         notes: list[str] = []
+        defaults: list[Default] = []
         for name, versions in _candidates(path).items():
             distribution = _first(name, path)
             if distribution is None:
                 continue
-            entries.extend(_entries(distribution, notes))
+            own = list(_entries(distribution, notes))
+            entries.extend(own)
+            defaults.extend(_defaults(distribution, own))
             if len(versions) > 1:
                 others = ", ".join(sorted(set(versions) - {distribution.version})) or "the same version again"
                 notes.append(
                     f"{name} is installed more than once: {distribution.version} is used, "
                     f"{others} is hidden behind it; uninstall it until none is left, then install it again"
                 )
-        return cls(entries, notes)
+        return cls(entries, notes, defaults)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
@@ -85,6 +104,19 @@ class Catalogue:
         """The names registered for a kind (by one distribution), sorted, each once."""
         wanted = None if distribution is None else canonical(distribution)
         return sorted({e.name for e in self.entries if e.kind == kind and wanted in (None, canonical(e.distribution))})
+
+    def default(self, kind: str) -> str | None:
+        """The name of the component that an installed distribution offers as the default of a kind.
+
+        None where there is no offer.  Raises `DuplicateComponentError` where several distributions differ.
+        """
+        offers = {offer.name: offer for offer in self.defaults if offer.kind == kind}
+        if len(offers) > 1:
+            said = " and ".join(f"{offer.distribution} offers '{name}'" for name, offer in sorted(offers.items()))
+            raise DuplicateComponentError(
+                f"there is no one default for {kind}: {said}; name one in the section '{kind}' of the configuration"
+            )
+        return next(iter(offers), None)
 
     def version(self, distribution: str) -> str | None:
         """The version of a distribution that registers something, or None."""
@@ -149,3 +181,15 @@ def _entries(distribution: Distribution, notes: list[str]) -> Iterator[Entry]:
         if point.group in kinds and key not in seen:
             seen.add(key)
             yield Entry(kinds[point.group], point.name, point.value, name, version, requires, point)
+
+
+def _defaults(distribution: Distribution, own: Sequence[Entry]) -> Iterator[Default]:
+    """Which of its own components a distribution offers as defaults; entry points that cannot be read were noted before."""
+    try:
+        points = list(distribution.entry_points)
+    except (TypeError, ValueError, OSError):
+        return
+    for point in points:
+        for entry in own:
+            if point.group == DEFAULTS and (entry.kind, entry.target) == (point.name, point.value):
+                yield Default(entry.kind, entry.distribution, entry.name)

@@ -56,6 +56,10 @@ class Component(Generic[T]):
     create: Callable[..., T]
 
 
+DEFAULT = "default"
+"""The name of what a configuration leaves open: the component that an installed distribution offers as the default of its kind."""
+
+
 @attrs.frozen
 class ComponentRef:
     """What a configuration says of a component before it is loaded: kind, name and unread options.

@@ -8,6 +8,7 @@ COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "morphml-optimizers": {
         "optimizer": (
             "asha",
+            "auto",
             "bananas",
             "bohb",
             "cma_es",
