@@ -15,6 +15,7 @@ evaluator: {name: function, function: "mine.py:measure"}
 storage: memory
 hooks: []
 stop: {trials: 5, time: 1m}
+optimizer: random
 """
 
 
