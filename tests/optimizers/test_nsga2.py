@@ -9,6 +9,6 @@ from morphml_optimizers.nsga2 import Config, Nsga2
 
 
 class TestNsga2(OptimizerSuite):
-    @pytest.fixture(params=[Config(6), Config(), Config(8, crossover=0.0)], ids=["small", "default", "one parent"])
+    @pytest.fixture(params=[Config(6), Config(), Config(8, crossover=0.5)], ids=["small", "default", "two parents"])
     def make(self, request):
         return lambda problem: Nsga2(request.param, problem)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +18,60 @@ from morphml_optimizers.steady import SteadyState
 class Config:
     """Who lives, and how children are made."""
 
-    population: int = attrs.field(default=20, validator=attrs.validators.ge(2))
+    population: int = attrs.field(default=15, validator=attrs.validators.ge(2))
     """How many trials live.  There are as many reference directions, or the next smaller number that a regular grid of them can have."""
-    crossover: float = attrs.field(default=0.2, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
-    """How probable it is that a child has two parents, and not one."""
+    crossover: float = attrs.field(default=0.0, validator=[attrs.validators.ge(0.0), attrs.validators.le(1.0)])
+    """How probable it is that a child has two parents, and not one.  In tables of known results crossing finds no more, and often less."""
+
+
+class Scale:
+    """Brings losses to the same scale: 0.0 is the ideal, 1.0 where the plane through the extreme points meets the axis of a loss.
+
+    Deb and Jain (2014), with the safeguards of Blank, Deb, Roy ("Investigating the Normalization Procedure of NSGA-III", EMO 2019): ideal, worst and
+    extreme points are kept from one call to the next; where the extreme points span no plane, or it meets an axis not at all,
+    1.0 is the greatest loss of the first front; where it meets one beyond the worst that was seen, the worst; and where that is the
+    ideal, the greatest loss of all.
+    """
+
+    def __init__(self, objectives: int) -> None:
+        self._ideal = np.full(objectives, np.inf)
+        self._worst = np.full(objectives, -np.inf)
+        self._extremes = np.empty((0, objectives))
+        self._far = np.where(np.eye(objectives, dtype=bool), 1.0, 1e6)
+
+    def scaled(self, losses: NDArray[np.float64], first: Sequence[int]) -> NDArray[np.float64]:
+        """The scaled losses, shape (trials, objectives); `first` are the indices of the first front."""
+        self._ideal = np.minimum(self._ideal, losses.min(axis=0))
+        self._worst = np.maximum(self._worst, losses.max(axis=0))
+        front = losses[first]
+        known = np.concatenate([self._extremes, front])
+        reached = ((known - self._ideal)[None, :, :] * self._far[:, None, :]).max(axis=2)
+        self._extremes = known[reached.argmin(axis=1)]
+        span = self._nadir(front) - self._ideal
+        small = span <= 1e-9
+        if small.any():
+            span = np.where(small, losses.max(axis=0) - self._ideal, span)
+        found: NDArray[np.float64] = (losses - self._ideal) / np.where(span > 0.0, span, 1.0)
+        return found
+
+    def _nadir(self, front: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where the plane meets the axes, or the greatest losses of the front."""
+        sides = self._extremes - self._ideal
+        found: NDArray[np.float64] = front.max(axis=0)
+        try:
+            plane = np.linalg.solve(sides, np.ones(len(sides)))
+        except np.linalg.LinAlgError:
+            return found
+        if np.allclose(sides @ plane, 1.0) and (plane > 0.0).all():
+            found = np.minimum(self._ideal + 1.0 / plane, self._worst)
+        return found
 
 
 class Nsga3(SteadyState):
     """NSGA-III (Deb and Jain, "An Evolutionary Many-Objective Optimization Algorithm Using Reference-Point-Based Nondominated Sorting", 2014).
 
     Asynchronous, in steady-state form: each trial that is over joins the living; one of the last front leaves, from the reference direction (of Das
-    and Dennis, 1998) that has most of the living, the one that is farthest from it.  Losses are scaled by the first front: its least
-    are 0, its greatest 1 (the fallback of Blank, Deb, Roy: "Investigating the Normalization Procedure of NSGA-III", 2019).  Random genotypes
-    until `population` trials are over or pending; then the parents of each child are the winners of two binary tournaments by front.  Constraints:
+    and Dennis, 1998) that has most of the living, the one that is farthest from it.  Losses are scaled by `Scale`.  Random genotypes until `population` trials are over or pending; then the parents of each child are the winners of two binary tournaments by front.  Constraints:
     domination by Deb (2002).  Failed trials, and those without an objective, come last; stopped ones count with what they reported.  Works with
     any number of objectives; with one it keeps the best.  A trial whose genotype lives already does not join.
     """
@@ -37,6 +80,7 @@ class Nsga3(SteadyState):
         super().__init__(problem, config.population, config.crossover)
         found = directions(len(problem.objectives), config.population)
         self._directions: NDArray[np.float64] = found / np.linalg.norm(found, axis=1, keepdims=True)
+        self._scale = Scale(len(problem.objectives))
 
     def leaving(self) -> int:
         """The farthest from the most crowded direction; of equals, and of those that are not feasible, the last that came."""
@@ -51,9 +95,7 @@ class Nsga3(SteadyState):
     def _niches(self) -> tuple[list[int], list[float]]:
         """The nearest direction of each of the living, all of which are feasible, and how far it is."""
         losses = np.array([standing.losses for _, standing in self.living])
-        best = losses[self.fronts[0]]
-        low, span = best.min(axis=0), np.ptp(best, axis=0)
-        scaled = (losses - low) / np.where(span > 0.0, span, 1.0)
+        scaled = self._scale.scaled(losses, self.fronts[0])
         along = scaled @ self._directions.T
         squares = np.maximum((scaled**2).sum(axis=1, keepdims=True) - along**2, 0.0)
         nearest = squares.argmin(axis=1)
