@@ -15,7 +15,6 @@ evaluator: {name: function, function: "mine.py:measure"}
 storage: memory
 hooks: []
 stop: {trials: 5, time: 1m}
-optimizer: random
 """
 
 
@@ -32,7 +31,7 @@ def run(tmp_path, monkeypatch):
 
 
 def test_a_line_for_each_section(run):
-    found = run(GOOD)
+    found = run(GOOD + "optimizer: random\n")
     assert found.stderr == ""
     assert found.exit_code == 0
     assert [line.split(maxsplit=1) for line in found.stdout.splitlines()] == [
