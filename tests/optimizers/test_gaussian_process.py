@@ -31,9 +31,9 @@ def best(given, config, trials=60):
 @pytest.mark.parametrize("acquisition", ["log_ei", "ucb", "thompson"])
 @pytest.mark.parametrize("space", ["flat", "mixed"])
 def test_each_acquisition_finds_better_than_random_search(acquisition, space):
-    given = problem(space)
-    random = max(trial.metrics["accuracy"] for trial in sampled(given, 600))
-    assert best(given, Config(acquisition=acquisition)) > random
+    random = max(trial.metrics["accuracy"] for trial in sampled(problem(space), 600))
+    found = [best(problem(space, seed=seed), Config(acquisition=acquisition)) for seed in range(2)]
+    assert np.mean(found) > random
 
 
 def test_the_posterior_goes_through_what_was_seen_where_there_is_no_noise():

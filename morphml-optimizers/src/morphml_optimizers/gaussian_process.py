@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from bisect import insort
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Literal
@@ -18,7 +16,7 @@ from morphml_core.space.decisions import Genotype
 from morphml_optimizers.design import EvenDesign
 from morphml_optimizers.features import DecisionFeatures, GraphColumns, GraphFeatures
 from morphml_optimizers.gp import Array, Groups, Hyperparameters, Posterior, fit, half_rank, log_improvement
-from morphml_optimizers.ranking import Standing, standing
+from morphml_optimizers.past import Past
 from morphml_optimizers.single import single_objective
 from morphml_optimizers.threads import one_thread
 
@@ -72,22 +70,13 @@ class GaussianProcess:
         self._decisions = DecisionFeatures(problem.decisions)
         self._graphs = GraphFeatures(problem)
         self._columns: GraphColumns | None = None
-        self._told: list[Genotype] = []
-        self._known: set[Genotype] = set()
-        self._losses: list[float] = []
-        self._best: list[tuple[Standing, int]] = []
+        self._past = Past(problem, config.training)
         self._fit: tuple[int, Hyperparameters] | None = None
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember the genotypes and how they did."""
         self._fresh.tell(trials)
-        for trial in trials:
-            found = standing(self._problem, trial)
-            insort(self._best, (found, len(self._told)))
-            del self._best[max(self._config.training // 3, self._config.incumbents) :]
-            self._told.append(trial.genotype)
-            self._known.add(trial.genotype)
-            self._losses.append(math.inf if found.failed or found.violation > 0 else found.losses[0])
+        self._past.tell(trials)
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """The candidates that the model expects most of; evenly spread ones at first."""
@@ -104,12 +93,12 @@ class GaussianProcess:
 
     def _propose(self, number: int, busy: set[Genotype], waiting: Sequence[Genotype]) -> Proposal | None:
         rng = self._problem.rng(number)
-        born = len(self._told) + len(waiting)
+        born = len(self._past) + len(waiting)
         if born < self._config.initial:
             first = self._design.first(born, partial(self._problem.decisions.sample, rng))
             genotype = self._fresh.draw(first, busy, rng)
             return None if genotype is None else Proposal(genotype, origin="start")
-        if len(self._told) >= 2:
+        if len(self._past) >= 2:
             with one_thread():
                 ranked = self._ranked(self._candidates(number, busy, rng), waiting, rng)
             for genotype in ranked:
@@ -129,13 +118,13 @@ class GaussianProcess:
     def _candidates(self, number: int, busy: set[Genotype], rng: np.random.Generator) -> list[Genotype]:
         decisions = self._problem.decisions
         found: dict[Genotype, None] = {}
-        for _, index in self._best[: self._config.incumbents]:
-            near = list(decisions.neighbours(self._told[index], rng))
+        for index in self._past.best[: self._config.incumbents]:
+            near = list(decisions.neighbours(self._past.genotypes[index], rng))
             if len(near) > _NEAR:
                 near = [near[place] for place in rng.choice(len(near), _NEAR, replace=False).tolist()]
             found.update(dict.fromkeys(near))
         found.update(dict.fromkeys(self._samples(number)))
-        return [genotype for genotype in found if genotype not in self._known and genotype not in busy]
+        return [genotype for genotype in found if genotype not in busy and not self._past.knows(genotype)]
 
     def _ranked(
         self, candidates: list[Genotype], waiting: Sequence[Genotype], rng: np.random.Generator
@@ -144,9 +133,9 @@ class GaussianProcess:
         if not candidates:
             return []
         hyperparameters = self._hyperparameters()
-        chosen = self._chosen(len(self._told), self._config.training, [index for _, index in self._best])
-        seen = [self._told[index] for index in chosen] + list(waiting)
-        targets = np.append(half_rank([self._losses[index] for index in chosen]), np.zeros(len(waiting)))
+        learnt, losses = self._learnt(self._past.chosen())
+        seen = [*learnt, *waiting]
+        targets = np.append(half_rank(losses), np.zeros(len(waiting)))
         rows, groups = self._rows(seen, candidates)
         posterior = Posterior(rows[: len(seen)], targets, groups, hyperparameters)
         values = self._values(posterior, rows[len(seen) :], rng)
@@ -171,36 +160,30 @@ class GaussianProcess:
 
     def _graph_columns(self) -> GraphColumns:
         """Those of the first trials: from `initial` trials on they stay, so that lengths keep their meaning."""
-        if self._columns is None or len(self._told) < self._config.initial:
-            self._columns = GraphColumns(self._graphs, self._told[: self._config.initial])
+        if self._columns is None or len(self._past) < self._config.initial:
+            self._columns = GraphColumns(self._graphs, self._past.genotypes[: self._config.initial])
         return self._columns
 
-    @staticmethod
-    def _chosen(told: int, most: int, best: Sequence[int]) -> list[int]:
-        """The positions of the trials to learn from: a third each of the best, the most recent and an even spread."""
-        if told <= most:
-            return list(range(told))
-        third = most // 3
-        spread = [told * step // third for step in range(third)]
-        return sorted({*best[:third], *range(told - third, told), *spread})
+    def _learnt(self, chosen: Sequence[int]) -> tuple[list[Genotype], list[float]]:
+        past = self._past
+        return [past.genotypes[index] for index in chosen], [past.losses[index] for index in chosen]
 
     def _hyperparameters(self) -> Hyperparameters:
         """Those of the last milestone: fitted to the first so many told trials, and so the same in a replay."""
-        found, first = self._fit, min(len(self._told), self._config.initial)
+        found, first = self._fit, min(len(self._past), self._config.initial)
         if found is not None and found[0] < self._config.initial:
             found = None
         while True:
             following = first if found is None else max(found[0] + 1, int(found[0] * _GROWTH))
-            if found is not None and following > len(self._told):
+            if found is not None and following > len(self._past):
                 self._fit = found
                 return found[1]
             found = following, self._fitted(following, None if found is None else found[1])
 
     def _fitted(self, told: int, last: Hyperparameters | None) -> Hyperparameters:
-        chosen = self._chosen(told, _FITTED, [])
-        rows, groups = self._rows([self._told[index] for index in chosen], [])
-        targets = half_rank([self._losses[index] for index in chosen])
-        return fit(rows, targets, groups, last or Hyperparameters.start(self._groups()), _STEPS)
+        learnt, losses = self._learnt(self._past.chosen(told, _FITTED))
+        rows, groups = self._rows(learnt, [])
+        return fit(rows, half_rank(losses), groups, last or Hyperparameters.start(self._groups()), _STEPS)
 
     def _groups(self) -> int:
         own = int(self._decisions.groups[-1]) + 1

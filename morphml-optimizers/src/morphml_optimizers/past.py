@@ -52,12 +52,15 @@ class Past:
         """The positions of the hundred best trials, best first."""
         return [position for _, position in self._best]
 
-    def chosen(self, told: int | None = None) -> list[int]:
-        """The positions of the trials to learn from: all of the first `told` (or of all), or a third each of the best, the last and an even spread."""
-        told = len(self) if told is None else told
-        if told <= self._most:
+    def chosen(self, told: int | None = None, most: int | None = None) -> list[int]:
+        """The positions of the trials to learn from: all of the first `told` (or of all), or a third each of the best, the last and an even spread.
+
+        `most` takes the place of the number given at the beginning.
+        """
+        told, most = len(self) if told is None else told, most or self._most
+        if told <= most:
             return list(range(told))
-        third = self._most // 3
+        third = most // 3
         best = np.argpartition(np.frombuffer(self.losses, count=told), third)[:third].tolist()
         spread = [told * step // third for step in range(third)]
         return sorted({*best, *range(told - third, told), *spread})
