@@ -36,8 +36,8 @@ evaluator:
   epochs: 8
   batch_size: 32
 
-# How candidates are proposed: `morphml plugins optimizer` lists what is installed.
-optimizer: random
+# How candidates are proposed: the default of what is installed, unless you name one; `morphml plugins optimizer` lists them.
+# optimizer: random
 
 # Where candidates are trained: two at a time, each in a process of its own (inline: one at a time, in this process).
 executor: {name: processes, workers: 2}
