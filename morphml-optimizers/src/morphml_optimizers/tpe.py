@@ -34,7 +34,7 @@ class Config:
     candidates: int = attrs.field(default=128, validator=attrs.validators.ge(1))
     """How many genotypes are drawn from the density of the good trials, to propose the one that is most likely good."""
     smoothing: float = attrs.field(default=0.4, validator=[attrs.validators.gt(0.0), attrs.validators.lt(1.0)])
-    """How often a kernel takes any value of a choice, instead of its trial's own."""
+    """How often the kernel of a good trial takes any value of a choice, instead of its own; less for those of the others, by the root of their number."""
     bandwidth: float = attrs.field(default=0.8, validator=attrs.validators.gt(0.0))
     """The deviation of a kernel from its trial's own number, as a share of the deviation of that number among the good trials."""
     prior: float = attrs.field(default=1.0, validator=attrs.validators.gt(0.0))
@@ -122,8 +122,9 @@ class TreeParzen:
     Trials are split into the good ones (the best `gamma`, at most `best`) and the others.  Each proposal is, of the genotypes drawn
     from the density of the good ones, the one for which the ratio of both densities is largest.  The densities are multivariate
     (Falkner, Klein, Hutter, 2018; Watanabe, "Tree-structured Parzen estimator: understanding its algorithm components", 2023): kernels
-    are around whole trials, and a decision that is not always active is modelled from the trials where it was.  Both densities have
-    kernels of the same width, which follows the spread of the good trials; good trials weigh more the better their rank.
+    are around whole trials, and a decision that is not always active is modelled from the trials where it was.  The width of a kernel over
+    numbers follows the spread of the good trials; those of the others smooth choices less the more there are, which keeps the search from
+    staying for good where it found something.  Good trials weigh more the better their rank.
 
     Several objectives (Ozaki, Tanigaki, Watanabe, Nomura, Onishi, 2022): good are the first fronts, and of the front where the limit
     falls those with most room around them (crowding distance).  Trials that break a constraint come after all others, the nearest first.
@@ -207,15 +208,20 @@ class TreeParzen:
         weights = _weights(len(good))
         widths = spreads(self._layout, best, np.append(weights, config.prior)) * config.bandwidth
         widths = np.maximum(widths, _STEP * self._layout.steps)
-        below = self._density(best, weights, widths)
-        above = self._density(others, np.ones(len(others)), widths)
+        below = self._density(best, weights, config.smoothing, widths)
+        above = self._density(others, np.ones(len(others)), config.smoothing * _sharper(best, others), widths)
         drawn = below.draw(rng, config.candidates)
         ratio = below.log(drawn) - above.log(drawn)
         for index in np.argsort(-ratio, kind="stable").tolist():
             yield self._layout.genotype(drawn.units[index])
 
-    def _density(self, rows: Rows, weights: Array, widths: Array) -> Density:
-        return Density(self._layout, rows, np.append(weights, self._config.prior), self._config.smoothing, widths)
+    def _density(self, rows: Rows, weights: Array, smoothing: float, widths: Array) -> Density:
+        return Density(self._layout, rows, np.append(weights, self._config.prior), smoothing, widths)
+
+
+def _sharper(best: Rows, others: Rows) -> float:
+    """How much less the kernels of the others are smoothed: they are more, and what was tried near a good trial in vain has to tell."""
+    return min(1.0, math.sqrt(len(best) / max(len(others), 1)))
 
 
 def _weights(count: int) -> Array:
