@@ -97,6 +97,22 @@ class Nowhere(Sound):
         return candidate
 
 
+class Forgetful(Sound):
+    """Draws one sketch for two networks."""
+
+    def sketch(self, genotype):
+        return draw({**self.decisions.values(genotype), "act": "relu"})
+
+
+class Fickle(Sound):
+    """Draws two sketches of one network."""
+
+    def sketch(self, genotype):
+        values = self.decisions.values(genotype)
+        channels = values["channels"] + (values["hyperparameters.rate"] > 0.5)
+        return draw({**values, "channels": channels})
+
+
 class Broken(DecisionSpace):
     """Mutates into nothing else, and decodes outside its domains."""
 
@@ -126,10 +142,12 @@ class Unsteady(Sound):
     [
         (Random, {"expressing_is_pure", "it_travels_to_another_process"}),
         (Careless, {"equal_fingerprints_are_equal_candidates"}),
-        (Scattered, {"equal_fingerprints_are_equal_candidates"}),
+        (Scattered, {"equal_fingerprints_are_equal_candidates", "a_sketch_tells_networks_apart"}),
         (Shapeless, {"graphs_are_json_and_can_be_lowered"}),
         (Bound, {"it_travels_to_another_process"}),
-        (Nowhere, {"graphs_are_json_and_can_be_lowered"}),
+        (Nowhere, {"graphs_are_json_and_can_be_lowered", "a_sketch_tells_networks_apart"}),
+        (Forgetful, {"a_sketch_tells_networks_apart"}),
+        (Fickle, {"a_sketch_tells_networks_apart"}),
         (
             Unsteady,
             {
