@@ -40,14 +40,18 @@ def test_it_is_what_this_distribution_offers_as_the_default():
         (
             of(problem("flat"), 5000),
             Config(),
-            "gaussian_process for the first 1,000 trials, a model of the decisions, which needs the fewest trials; "
-            "then regularized_evolution, which costs little however many there are",
+            (
+                "gaussian_process for the first 1,000 trials, a model of the decisions, which needs the fewest trials; "
+                "then regularized_evolution, which costs little however many there are"
+            ),
         ),
         (
             problem("flat", BOTH),
             Config(model_trials=50),
-            "parego around gaussian_process for the first 50 trials, a model of the decisions, which needs the fewest trials, "
-            "under changing weights of the 2 objectives; then nsga2, which costs little however many there are",
+            (
+                "parego around gaussian_process for the first 50 trials, a model of the decisions, which needs the fewest trials, "
+                "under changing weights of the 2 objectives; then nsga2, which costs little however many there are"
+            ),
         ),
         (problem("flat"), Config(model_trials=0), "regularized_evolution, since model_trials is 0"),
     ],
