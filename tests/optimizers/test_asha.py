@@ -20,7 +20,8 @@ from morphml_optimizers.asha import Asha, Config
 
 
 def wrapped(module, **options):
-    return Part(ComponentRef("optimizer", "inner"), module.component, module.Config(**options))
+    name = module.__name__.rpartition(".")[2]
+    return Part(ComponentRef("optimizer", name), module.component, module.Config(**options))
 
 
 CONFIGS = {

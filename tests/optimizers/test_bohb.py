@@ -19,7 +19,8 @@ from morphml_optimizers.hyperband import Hyperband
 
 
 def wrapped(module, **options):
-    return Part(ComponentRef("optimizer", "inner"), module.component, module.Config(**options))
+    name = module.__name__.rpartition(".")[2]
+    return Part(ComponentRef("optimizer", name), module.component, module.Config(**options))
 
 
 CONFIGS = {

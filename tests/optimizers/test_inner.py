@@ -151,6 +151,6 @@ def test_the_notes_in_an_origin():
 def test_what_gives_budgets_is_not_wrapped(module):
     name = module.__name__.rpartition(".")[2]
     with pytest.raises(ConfigurationError, match=f"'bohb' cannot wrap '{name}', which gives trials budgets of its own"):
-        check_wrapped(Part(ComponentRef("optimizer", "x"), module.component, module.Config()), "bohb")
+        check_wrapped(Part(ComponentRef("optimizer", name), module.component, module.Config()), "bohb")
     check_wrapped(None, "bohb")
-    check_wrapped(Part(ComponentRef("optimizer", "x"), local_search.component, local_search.Config()), "bohb")
+    check_wrapped(Part(ComponentRef("optimizer", name), local_search.component, local_search.Config()), "bohb")

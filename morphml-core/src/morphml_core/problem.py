@@ -78,8 +78,6 @@ class Objective:
         return value if self.goal == "minimize" else -value
 
 
-_PATHS = 256  # the most different paths that a view tells apart
-
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
@@ -359,7 +357,7 @@ class Problem:
         sketch = getattr(space, "sketch", None)
         try:
             graph = self.candidate(genotype).graph if sketch is None else sketch(genotype)
-            return None if graph is None else view(graph, space.operations, _PATHS)
+            return None if graph is None else view(graph, space.operations)
         except (GraphError, SpaceError):
             return None
 

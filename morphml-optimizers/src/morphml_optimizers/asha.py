@@ -9,7 +9,8 @@ import attrs
 from morphml_core.plugins.component import Part, optimizer, part
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.protocols import Optimizer
-from morphml_optimizers.inner import Inner, as_pending, check_wrapped, noted
+from morphml_optimizers.asking import as_pending
+from morphml_optimizers.inner import Inner, check_wrapped, noted
 from morphml_optimizers.ladder import Fidelity, ladder
 from morphml_optimizers.promotion import Entry, Identity, Rung, entry_of, identity_of, rung
 

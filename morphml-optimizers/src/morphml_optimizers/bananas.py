@@ -8,10 +8,11 @@ from functools import partial
 import attrs
 import numpy as np
 
-from morphml_core.optimizer.fresh import Fresh, taken
+from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.space.decisions import Genotype
+from morphml_optimizers.asking import Waiting, one_by_one
 from morphml_optimizers.design import EvenDesign
 from morphml_optimizers.ensemble import Encoding, Ensemble
 from morphml_optimizers.features import DecisionFeatures, GraphFeatures
@@ -74,26 +75,19 @@ class Bananas:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """The candidates with the lowest draws; evenly spread ones at first."""
-        busy, born = taken(pending), len(self._past) + len(pending)
-        proposals: list[Proposal] = []
-        for number in numbers:
-            proposal = self._propose(self._problem.rng(number), busy, born + len(proposals))
-            if proposal is None:
-                break
-            busy.add(proposal.genotype)
-            proposals.append(proposal)
-        return proposals
+        return one_by_one(numbers, pending, self._propose)
 
-    def _propose(self, rng: np.random.Generator, busy: set[Genotype], born: int) -> Proposal | None:
+    def _propose(self, number: int, waiting: Waiting) -> Proposal | None:
+        rng, born = self._problem.rng(number), len(self._past) + len(waiting.genotypes)
         make: Callable[[], Genotype] = partial(self._problem.decisions.sample, rng)
         origin = "random"
         if born < self._config.initial:
             make, origin = self._design.first(born, make), "start"
         elif len(self._past) >= 2:
-            for genotype in self._drawn(busy, rng):
+            for genotype in self._drawn(waiting.taken, rng):
                 if self._fresh.is_open(genotype):
                     return Proposal(genotype, origin="model")
-        drawn = self._fresh.draw(make, busy, rng)
+        drawn = self._fresh.draw(make, waiting.taken, rng)
         return None if drawn is None else Proposal(drawn, origin=origin)
 
     def _drawn(self, busy: set[Genotype], rng: np.random.Generator) -> Iterable[Genotype]:

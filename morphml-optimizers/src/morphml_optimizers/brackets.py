@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import attrs
 
 from morphml_core.problem import Problem, Proposal, Trial
-from morphml_optimizers.inner import as_pending, note, noted
+from morphml_optimizers.asking import as_pending
+from morphml_optimizers.inner import note, noted
 from morphml_optimizers.ladder import Ladder
 from morphml_optimizers.promotion import Entry, Identity, entry_of, identity_of, selected
 

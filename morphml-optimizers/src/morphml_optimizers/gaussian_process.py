@@ -9,10 +9,11 @@ from typing import Literal
 import attrs
 import numpy as np
 
-from morphml_core.optimizer.fresh import Fresh, taken
+from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.space.decisions import Genotype
+from morphml_optimizers.asking import Waiting, one_by_one
 from morphml_optimizers.design import EvenDesign
 from morphml_optimizers.features import DecisionFeatures, GraphColumns, GraphFeatures
 from morphml_optimizers.gp import Array, Groups, Hyperparameters, Posterior, fit, half_rank, log_improvement
@@ -80,31 +81,22 @@ class GaussianProcess:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """The candidates that the model expects most of; evenly spread ones at first."""
-        busy, waiting = taken(pending), [trial.genotype for trial in pending]
-        proposals: list[Proposal] = []
-        for number in numbers:
-            proposal = self._propose(number, busy, waiting)
-            if proposal is None:
-                break
-            busy.add(proposal.genotype)
-            waiting.append(proposal.genotype)
-            proposals.append(proposal)
-        return proposals
+        return one_by_one(numbers, pending, self._propose)
 
-    def _propose(self, number: int, busy: set[Genotype], waiting: Sequence[Genotype]) -> Proposal | None:
+    def _propose(self, number: int, waiting: Waiting) -> Proposal | None:
         rng = self._problem.rng(number)
-        born = len(self._past) + len(waiting)
+        born = len(self._past) + len(waiting.genotypes)
         if born < self._config.initial:
             first = self._design.first(born, partial(self._problem.decisions.sample, rng))
-            genotype = self._fresh.draw(first, busy, rng)
+            genotype = self._fresh.draw(first, waiting.taken, rng)
             return None if genotype is None else Proposal(genotype, origin="start")
         if len(self._past) >= 2:
             with one_thread():
-                ranked = self._ranked(self._candidates(number, busy, rng), waiting, rng)
+                ranked = self._ranked(self._candidates(number, waiting.taken, rng), waiting.genotypes, rng)
             for genotype in ranked:
                 if self._fresh.is_open(genotype):
                     return Proposal(genotype, origin="model")
-        genotype = self._fresh.draw(partial(self._problem.decisions.sample, rng), busy, rng)
+        genotype = self._fresh.draw(partial(self._problem.decisions.sample, rng), waiting.taken, rng)
         return None if genotype is None else Proposal(genotype, origin="random")
 
     def _samples(self, number: int) -> Iterator[Genotype]:

@@ -16,9 +16,9 @@ from morphml_core.plugins.component import Part
 from morphml_core.problem import Problem, Proposal, Trial, TrialState
 from morphml_core.protocols import Optimizer
 from morphml_core.space.decisions import Genotype
+from morphml_optimizers.ladder import Fidelity, effort
 
 _MARK = " | "
-_BUDGETED = ("successive_halving", "hyperband", "asha", "bohb", "dehb")
 
 
 def noted(origin: str, *notes: str) -> str:
@@ -33,14 +33,6 @@ def note(origin: str, head: str) -> int | None:
         if found == head and number.isdecimal():
             return int(number)
     return None
-
-
-def as_pending(number: int, proposal: Proposal) -> Trial:
-    """The trial of a proposal that was just made."""
-    return Trial(
-        number, proposal.genotype, budget=proposal.budget, continues=proposal.continues, priority=proposal.priority,
-        origin=proposal.origin,
-    )  # fmt: skip
 
 
 class _Unseen(Problem):
@@ -86,7 +78,7 @@ class Inner:
         """Remember a trial; the optimizer is told when it is asked."""
         self._known.add(trial.genotype)
         self._fresh.tell([trial])
-        budget = self._size(trial)
+        budget = effort(trial, self._problem)
         if budget < self._settled:
             return
         self._trials.setdefault(budget, []).append(attrs.evolve(trial, origin=noted(trial.origin)))
@@ -94,10 +86,6 @@ class Inner:
         if budget > self._settled and self._results[budget] >= self._enough:
             self._settled = budget
             self._trials = {other: kept for other, kept in self._trials.items() if other >= budget}
-
-    def _size(self, trial: Trial) -> float:
-        epochs = trial.budget.epochs if trial.budget.epochs is not None else self._problem.budget.epochs
-        return (epochs or 1) * trial.budget.fraction
 
     def _catch_up(self) -> None:
         found = self._settled or max(self._trials, key=lambda size: (self._results[size], -size), default=0.0)
@@ -132,10 +120,7 @@ class Inner:
 
 def check_wrapped(part: Part[Optimizer] | None, name: str) -> None:
     """Raise a `ConfigurationError` where what is wrapped decides on budgets itself."""
-    if part is None:
-        return
-    found = part.component.create
-    inner = next((each for each in _BUDGETED if found.__module__.endswith(f"morphml_optimizers.{each}")), None)
-    if inner is not None:
+    if part is not None and issubclass(part.component.config, Fidelity):
+        inner = part.ref.name
         message = f"'{name}' cannot wrap '{inner}', which gives trials budgets of its own; name an optimizer that only proposes, such as 'random'"
         raise ConfigurationError([Complaint("optimizer.optimizer", message)])

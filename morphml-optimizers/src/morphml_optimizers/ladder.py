@@ -53,6 +53,12 @@ class Ladder:
         return self._rungs.get(held.epochs if held.epochs is not None else self.full.epochs or 0)
 
 
+def effort(trial: Trial, problem: Problem) -> float:
+    """The budget of a trial as one number: its epochs (of a full evaluation, where it names none) times the fraction of the data."""
+    epochs = trial.budget.epochs if trial.budget.epochs is not None else problem.budget.epochs
+    return (epochs or 1) * trial.budget.fraction
+
+
 def ladder(config: Fidelity, problem: Problem, name: str) -> Ladder:
     """The rungs of an optimizer.  Raises `ConfigurationError` where the options do not fit each other or the evaluator's budget."""
     full = problem.budget.epochs

@@ -16,6 +16,7 @@ from morphml_core.plugins.component import Part, optimizer, part
 from morphml_core.problem import Metrics, Objective, Problem, Proposal, Trial
 from morphml_core.protocols import Optimizer
 from morphml_optimizers import local_search
+from morphml_optimizers.asking import as_pending
 from morphml_optimizers.inner import check_wrapped
 from morphml_optimizers.nondominated import directions
 
@@ -116,7 +117,7 @@ class ParEgo:
             if not found:
                 break
             proposals.append(found[0])
-            busy.append(_as_pending(number, found[0]))
+            busy.append(as_pending(number, found[0]))
         return proposals
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -146,13 +147,6 @@ def _losses(objectives: Sequence[Objective], metrics: Metrics) -> list[float] | 
         return None
     losses = [objective.loss(metrics[objective.name]) for objective in objectives]
     return losses if all(math.isfinite(loss) for loss in losses) else None
-
-
-def _as_pending(number: int, proposal: Proposal) -> Trial:
-    return Trial(
-        number, proposal.genotype, budget=proposal.budget, continues=proposal.continues, priority=proposal.priority,
-        origin=proposal.origin,
-    )  # fmt: skip
 
 
 def _check(config: Config) -> None:

@@ -9,10 +9,11 @@ from itertools import islice
 import attrs
 import numpy as np
 
-from morphml_core.optimizer.fresh import Fresh, taken
+from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.space.decisions import DecisionSpace, Genotype
+from morphml_optimizers.asking import Waiting, one_by_one
 from morphml_optimizers.design import EvenDesign
 from morphml_optimizers.features import DecisionFeatures
 from morphml_optimizers.forest import Forest, require_trees
@@ -20,9 +21,8 @@ from morphml_optimizers.gp import Array, half_rank, log_improvement
 from morphml_optimizers.past import Past
 from morphml_optimizers.single import single_objective
 
-_SURE = (
-    0.01  # the least standard deviation that is believed, for targets whose better half has a root mean square of one
-)
+# The least standard deviation that is believed, for targets whose better half has a root mean square of one.
+_SURE = 0.01
 _TRIES = 200  # of the most promising candidates, how many are looked at for one that is open
 
 
@@ -77,28 +77,20 @@ class RandomForest:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """The candidates that the model expects most of; evenly spread ones at first."""
-        busy, waiting = taken(pending), [trial.genotype for trial in pending]
-        proposals: list[Proposal] = []
-        for number in numbers:
-            proposal = self._propose(self._problem.rng(number), busy, waiting)
-            if proposal is None:
-                break
-            busy.add(proposal.genotype)
-            waiting.append(proposal.genotype)
-            proposals.append(proposal)
-        return proposals
+        return one_by_one(numbers, pending, self._propose)
 
-    def _propose(self, rng: np.random.Generator, busy: set[Genotype], waiting: Sequence[Genotype]) -> Proposal | None:
+    def _propose(self, number: int, waiting: Waiting) -> Proposal | None:
+        rng = self._problem.rng(number)
         make: Callable[[], Genotype] = partial(self._problem.decisions.sample, rng)
         origin = "random"
-        born = len(self._past) + len(waiting)
+        born = len(self._past) + len(waiting.genotypes)
         if born < self._config.initial:
             make, origin = self._design.first(born, make), "start"
         elif len(self._past) >= 2 and rng.random() >= self._config.random:
-            for genotype in islice(self._promising(waiting, rng), _TRIES):
-                if genotype not in busy and self._fresh.is_open(genotype):
+            for genotype in islice(self._promising(waiting.genotypes, rng), _TRIES):
+                if genotype not in waiting.taken and self._fresh.is_open(genotype):
                     return Proposal(genotype, origin="model")
-        drawn = self._fresh.draw(make, busy, rng)
+        drawn = self._fresh.draw(make, waiting.taken, rng)
         return None if drawn is None else Proposal(drawn, origin=origin)
 
     def _promising(self, waiting: Sequence[Genotype], rng: np.random.Generator) -> Iterable[Genotype]:

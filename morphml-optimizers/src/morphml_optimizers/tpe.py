@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from morphml_core.optimizer.fresh import Fresh, taken
+from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial, TrialState
 from morphml_core.space.decisions import Genotype
+from morphml_optimizers.asking import Waiting, one_by_one
+from morphml_optimizers.ladder import effort
 from morphml_optimizers.nondominated import crowding, fronts
 from morphml_optimizers.parzen import Array, Density, Layout, Rows, spreads
 from morphml_optimizers.ranking import standing
@@ -152,8 +155,7 @@ class TreeParzen:
             self._past(trial).add(trial.genotype, *self._judged(trial))
 
     def _past(self, trial: Trial) -> _Past:
-        epochs = trial.budget.epochs if trial.budget.epochs is not None else self._problem.budget.epochs
-        size = (epochs or 1) * trial.budget.fraction
+        size = effort(trial, self._problem)
         if size not in self._pasts:
             self._pasts[size] = _Past(self._layout, self._config.best, self._config.training)
         return self._pasts[size]
@@ -178,26 +180,14 @@ class TreeParzen:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """Random genotypes at first; then the most promising of those drawn from the density of the good trials."""
-        busy, waiting = taken(pending), [trial.genotype for trial in pending]
-        past = self._current()
-        proposals: list[Proposal] = []
-        for number in numbers:
-            proposal = self._propose(number, past, busy, waiting)
-            if proposal is None:
-                break
-            busy.add(proposal.genotype)
-            waiting.append(proposal.genotype)
-            proposals.append(proposal)
-        return proposals
+        return one_by_one(numbers, pending, partial(self._propose, self._current()))
 
-    def _propose(
-        self, number: int, past: _Past | None, busy: set[Genotype], waiting: Sequence[Genotype]
-    ) -> Proposal | None:
-        rng = self._problem.rng(number)
-        modelled = past is not None and past.results > 0 and past.results + len(waiting) >= self._config.initial
-        ranked = self._ranked(past, waiting, rng) if modelled and past is not None else iter(())
+    def _propose(self, past: _Past | None, number: int, waiting: Waiting) -> Proposal | None:
+        rng, busy = self._problem.rng(number), waiting.genotypes
+        modelled = past is not None and past.results > 0 and past.results + len(busy) >= self._config.initial
+        ranked = self._ranked(past, busy, rng) if modelled and past is not None else iter(())
         make = lambda: next(ranked, None) or self._problem.decisions.sample(rng)  # noqa: E731
-        genotype = self._fresh.draw(make, busy, rng)
+        genotype = self._fresh.draw(make, waiting.taken, rng)
         return None if genotype is None else Proposal(genotype, origin="model" if modelled else "random")
 
     def _ranked(self, past: _Past, waiting: Sequence[Genotype], rng: np.random.Generator) -> Iterator[Genotype]:

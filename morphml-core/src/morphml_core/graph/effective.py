@@ -61,7 +61,7 @@ class _Live:
     steps: Sequence[bool]
 
 
-def view(graph: Graph, operations: OperationSet, limit: int = 4096) -> EffectiveView:
+def view(graph: Graph, operations: OperationSet, limit: int = 256) -> EffectiveView:
     """The view of a graph; `limit` is the most different paths (and prefixes at any one node) that `bag` may hold.
 
     Raises `GraphError` for unknown operations and parameters.

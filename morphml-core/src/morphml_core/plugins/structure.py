@@ -155,10 +155,8 @@ class Structurer:
                 field.validator(None, field, value)
         except EXPECTED as error:
             return self._refusal(error)
-        except (
-            AttributeError
-        ):  # one of the validators looks at other options of its instance: it runs when there is one
-            return []
+        except AttributeError:
+            return []  # One of the validators looks at other options of its instance: it runs when there is one.
         return []
 
     def _refusal(self, error: Exception, fields: Iterable[str] = ()) -> list[Fault]:
