@@ -7,11 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from morphml_core.errors import ConfigurationError
 from morphml_core.optimizer.random import Config as RandomConfig
 from morphml_core.optimizer.random import RandomSearch
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import BOTH, Search, failed, problem, sampled
+from morphml_core.testing.problems import Search, failed, problem, sampled
 from morphml_optimizers.bananas import Bananas, Config
 from morphml_optimizers.ensemble import Encoding, Ensemble, _layers, _slopes
 from morphml_optimizers.features import DecisionFeatures, GraphFeatures
@@ -113,15 +112,6 @@ def test_the_networks_are_trained_at_milestones_only():
             models.append(made._model[2])
             counts.append(made._model[0])
     assert counts == [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 24, 26, 28, 30, 33, 36, 39, 42, 46, 50, 55, 60]
-
-
-def test_several_objectives_are_refused():
-    with pytest.raises(ConfigurationError) as caught:
-        Bananas(Config(), problem("flat", BOTH))
-    assert str(caught.value) == (
-        "optimizer: the optimizer 'bananas' follows one objective, but there are 2 (accuracy, cost); "
-        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
-    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from morphml_core.space.decisions import Decision, DecisionSpace
 from morphml_core.space.domains import Choice, Real
 from morphml_core.space.space import SearchSpace
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import BOTH, Search, failed, finished, problem, sampled
+from morphml_core.testing.problems import Search, failed, finished, problem, sampled
 
 pytest.importorskip("cmaes", reason="needs cmaes")
 
@@ -190,15 +190,6 @@ def test_a_missing_package_is_said(monkeypatch):
         cma(problem("flat"))
     assert str(error.value) == (
         "optimizer: the optimizer 'cma_es' needs cmaes, which is not installed; pip install 'morphml-optimizers[cmaes]'"
-    )
-
-
-def test_several_objectives_are_refused():
-    with pytest.raises(ConfigurationError) as error:
-        cma(problem("flat", BOTH))
-    assert str(error.value) == (
-        "optimizer: the optimizer 'cma_es' follows one objective, but there are 2 (accuracy, cost); "
-        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
     )
 
 

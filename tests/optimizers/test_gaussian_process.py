@@ -8,9 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from morphml_core.errors import ConfigurationError
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import BOTH, Search, failed, problem, sampled
+from morphml_core.testing.problems import Search, failed, problem, sampled
 from morphml_optimizers.gaussian_process import Config, GaussianProcess
 from morphml_optimizers.gp import Hyperparameters, Posterior, fit, half_rank, log_improvement
 
@@ -67,15 +66,6 @@ def test_log_improvement_is_smooth_far_below():
     values = log_improvement(np.linspace(4, 40, 400), np.ones(400), 0.0)
     assert np.isfinite(values).all()
     assert (np.diff(values) < 0).all()
-
-
-def test_several_objectives_are_refused():
-    with pytest.raises(ConfigurationError) as caught:
-        GaussianProcess(Config(), problem("flat", BOTH))
-    assert str(caught.value) == (
-        "optimizer: the optimizer 'gaussian_process' follows one objective, but there are 2 (accuracy, cost); "
-        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
-    )
 
 
 @pytest.mark.parametrize(

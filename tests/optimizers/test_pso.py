@@ -9,12 +9,11 @@ import attrs
 import numpy as np
 import pytest
 
-from morphml_core.errors import ConfigurationError
 from morphml_core.optimizer.random import Config as RandomConfig
 from morphml_core.optimizer.random import RandomSearch
 from morphml_core.problem import Proposal
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import BOTH, Search, failed, problem, sampled
+from morphml_core.testing.problems import Search, failed, problem, sampled
 from morphml_optimizers.pso import Config, ParticleSwarm
 
 
@@ -115,15 +114,6 @@ def test_asking_takes_as_long_after_20_000_trials_as_after_100():
             times[name].append(time.perf_counter() - begin)
     quick = {name: sorted(values)[len(values) // 4] for name, values in times.items()}
     assert quick["long"] < 1.5 * quick["short"]
-
-
-def test_several_objectives_are_refused():
-    with pytest.raises(ConfigurationError) as error:
-        swarm(problem("flat", BOTH))
-    assert str(error.value) == (
-        "optimizer: the optimizer 'pso' follows one objective, but there are 2 (accuracy, cost); "
-        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
-    )
 
 
 @pytest.mark.parametrize(

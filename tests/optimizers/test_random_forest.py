@@ -12,7 +12,7 @@ from morphml_core.errors import ConfigurationError
 from morphml_core.optimizer.random import Config as RandomConfig
 from morphml_core.optimizer.random import RandomSearch
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import BOTH, Search, failed, problem, sampled
+from morphml_core.testing.problems import Search, failed, problem, sampled
 
 pytest.importorskip("sklearn", reason="the extra 'models' is not installed")
 
@@ -97,15 +97,6 @@ def test_the_climb_stops_where_it_is_told_to():
     climb = Climb(given.decisions, lambda genotypes: np.arange(len(genotypes), dtype=float), np.random.default_rng(1))
     climb.climb([given.decisions.decode([0.0] * 6)], 1)
     assert len(climb.ranked()) == 1
-
-
-def test_several_objectives_are_refused():
-    with pytest.raises(ConfigurationError) as caught:
-        RandomForest(Config(), problem("flat", BOTH))
-    assert str(caught.value) == (
-        "optimizer: the optimizer 'random_forest' follows one objective, but there are 2 (accuracy, cost); "
-        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
-    )
 
 
 @pytest.mark.parametrize(

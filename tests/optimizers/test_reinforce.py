@@ -9,7 +9,6 @@ import attrs
 import numpy as np
 import pytest
 
-from morphml_core.errors import ConfigurationError
 from morphml_core.optimizer.random import Config as RandomConfig
 from morphml_core.optimizer.random import RandomSearch
 from morphml_core.problem import Constraint, Objective, Problem, Proposal, Trial, TrialState
@@ -17,7 +16,7 @@ from morphml_core.space.decisions import Decision, DecisionSpace
 from morphml_core.space.domains import Choice, Integer, Real
 from morphml_core.space.space import SearchSpace
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import BOTH, Search, failed, finished, problem, sampled
+from morphml_core.testing.problems import Search, failed, finished, problem, sampled
 from morphml_optimizers.reinforce import Config, Reinforce
 
 
@@ -192,15 +191,6 @@ def test_asking_and_telling_are_quick_and_stay_so():
         early, late = (sorted(part)[len(part) // 4] for part in (times[300:900], times[-600:]))
         assert late < 1.5 * early
         assert late < 0.0006
-
-
-def test_several_objectives_are_refused():
-    with pytest.raises(ConfigurationError) as error:
-        learner(problem("flat", BOTH))
-    assert str(error.value) == (
-        "optimizer: the optimizer 'reinforce' follows one objective, but there are 2 (accuracy, cost); "
-        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
-    )
 
 
 @pytest.mark.parametrize(

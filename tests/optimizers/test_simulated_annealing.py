@@ -8,12 +8,11 @@ import time
 import attrs
 import pytest
 
-from morphml_core.errors import ConfigurationError
 from morphml_core.optimizer.random import Config as RandomConfig
 from morphml_core.optimizer.random import RandomSearch
 from morphml_core.problem import Proposal
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import BOTH, Search, failed, problem, sampled
+from morphml_core.testing.problems import Search, failed, problem, sampled
 from morphml_optimizers.simulated_annealing import Config, SimulatedAnnealing
 
 
@@ -93,16 +92,6 @@ def test_asking_takes_as_long_after_20_000_trials_as_after_100():
             times[name].append(time.perf_counter() - begin)
     quick = {name: sorted(values)[len(values) // 4] for name, values in times.items()}
     assert quick["long"] < 1.5 * quick["short"]
-
-
-def test_several_objectives_are_refused():
-    with pytest.raises(ConfigurationError) as error:
-        annealing(problem("flat", BOTH))
-    names = ", ".join(objective.name for objective in BOTH)
-    assert (
-        f"the optimizer 'simulated_annealing' follows one objective, but there are 2 ({names}); "
-        "wrap it in 'parego', or choose one that follows several, like 'nsga2'"
-    ) in str(error.value)
 
 
 @pytest.mark.parametrize("option", ["mutations", "cooling"])
