@@ -1,4 +1,4 @@
-"""What the benchmarks share: results kept in files so that later runs add to them, intervals, and plots with bands."""
+"""What the benchmarks share: results kept in files so that later runs add to them, intervals, plots with bands, and how results are printed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
+
+from morphml_core.errors import MorphMLError
 
 Curve = Sequence[tuple[int, float]]
 """Where a value changes, and to what: [(1, 3.2), (7, 1.1)] is 3.2 from the first evaluation on and 1.1 from the seventh."""
@@ -196,3 +199,20 @@ def _draw(axis: Any, line: Line, number: int) -> None:
     style = "--" if line.dashed else ("-", "-.")[number // 10 % 2]
     axis.plot(line.x, mean, style, color=color, label=line.label, linewidth=1.2)
     axis.fill_between(line.x, mean - half, mean + half, color=color, alpha=0.15, linewidth=0)
+
+
+# the command line -------------------------------------------------------------------------------------
+
+
+def report(results: Iterable[Mapping[str, Any]], line: Callable[[Mapping[str, Any]], str], as_json: bool) -> int:
+    """Print each result as soon as it is there, as a line in words or of JSON, and return the exit code.
+
+    A `MorphMLError` is printed to the standard error, and ends the results.
+    """
+    try:
+        for found in results:
+            print(json.dumps(found) if as_json else line(found), flush=True)
+    except MorphMLError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0

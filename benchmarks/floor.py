@@ -10,15 +10,14 @@ below it, and one that finds fewer of them can seem better.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+import figures
 import tables
-from figures import summary
-from morphml_core.errors import MorphMLError
 
 
 def floor(bench: tables.Bench, best: int, runs: int, rng: np.random.Generator) -> dict[str, float]:
@@ -30,29 +29,34 @@ def floor(bench: tables.Bench, best: int, runs: int, rng: np.random.Generator) -
     for _ in range(runs):
         drawn = [losses[row][rng.integers(len(losses[row]))] for row in order]
         found.append(float(means[order[int(np.argmin(drawn))]] - means[order[0]]))
-    return summary(found)
+    return figures.summary(found)
+
+
+def floors(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The floor of each table, by the number of its best architectures."""
+    for name in tables.matching(given.table):
+        bench = tables.table(name, tables.data_folder(given.data))
+        rng = np.random.default_rng(0)
+        yield {"table": name, "floor": {str(best): floor(bench, best, given.runs, rng) for best in given.best}}
+
+
+def line(found: Mapping[str, Any]) -> str:
+    """The floor of a table in words."""
+    shown = (f"{best}: {each['mean']:.4g} ± {each['sem']:.2g}" for best, each in found["floor"].items())
+    return "  ".join([found["table"], *shown])
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Print a line for each table."""
+    """Print the floor of each table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", nargs="+", required=True, help="a name or pattern of tables.py, or all")
-    parser.add_argument("--best", nargs="+", type=int, default=[1, 10, 50, 200], metavar="K")
-    parser.add_argument("--runs", type=int, default=2000)
-    parser.add_argument("--data", help="where the tables are (default: MORPHML_DATA, or ../shared/data)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    add = parser.add_argument
+    add("--table", nargs="+", required=True, metavar="TABLE", help="a name or pattern of tables.py, or all")
+    add("--best", nargs="+", type=int, default=[1, 10, 50, 200], metavar="K")
+    add("--runs", type=int, default=2000)
+    add("--data", metavar="FOLDER", help="where the tables are (default: MORPHML_DATA, or ../shared/data)")
+    add("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args(given)
-    try:
-        for name in tables.matching(options.table):
-            bench = tables.table(name, tables.data_folder(options.data))
-            rng = np.random.default_rng(0)
-            held = {str(best): floor(bench, best, options.runs, rng) for best in options.best}
-            words = "  ".join(f"{best}: {found['mean']:.4g} ± {found['sem']:.2g}" for best, found in held.items())
-            print(json.dumps({"table": name, "floor": held}) if options.json else f"{name}  {words}", flush=True)
-    except MorphMLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return figures.report(floors(options), line, options.json)
 
 
 if __name__ == "__main__":

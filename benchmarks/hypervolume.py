@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 
 import figures
 import tables
-from morphml_core.errors import MorphMLError
 from morphml_core.plugins.component import ComponentRef
 from morphml_core.plugins.loader import Loader
 from morphml_core.problem import Objective, Problem, Trial, TrialState
@@ -256,27 +255,25 @@ def methods(given: argparse.Namespace) -> list[Method]:
     return ours + [Method(f"pymoo {name}", {}, partial(_theirs, name)) for name in given.peers]
 
 
+def results(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A result for each table and optimizer; the summary of the folder is written after the last."""
+    data, wanted = tables.data_folder(given.data), methods(given)
+    at = sorted({count for count in (100, 200, given.evaluations) if count <= given.evaluations})
+    drawn = sorted({*at, *(count for count in (25, 50, 75, 150, 300, 400) if count < given.evaluations)})
+    for name in given.table:
+        bench(data, name)
+    with ProcessPoolExecutor(given.processes) as pool:
+        for name in given.table:
+            for method in wanted:
+                yield result_of(measure(method, data, name, drawn, range(given.runs), pool, given.output), at)
+    if given.output:
+        write_summary(given.output, at)
+
+
 def main() -> int:
     """Print a result for each table and optimizer."""
     given = arguments().parse_args()
-    try:
-        data, wanted = tables.data_folder(given.data), methods(given)
-        at = sorted({count for count in (100, 200, given.evaluations) if count <= given.evaluations})
-        drawn = sorted({*at, *(count for count in (25, 50, 75, 150, 300, 400) if count < given.evaluations)})
-        for name in given.table:
-            bench(data, name)
-        with ProcessPoolExecutor(given.processes) as pool:
-            for name in given.table:
-                for method in wanted:
-                    runs = measure(method, data, name, drawn, range(given.runs), pool, given.output)
-                    shown = result_of(runs, at)
-                    print(json.dumps(shown) if given.json else line(shown), flush=True)
-        if given.output:
-            write_summary(given.output, at)
-    except MorphMLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return figures.report(results(given), line, given.json)
 
 
 if __name__ == "__main__":

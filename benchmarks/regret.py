@@ -424,29 +424,28 @@ def methods(given: argparse.Namespace) -> list[Method]:
     return ours + [Method(name) for name in given.peers]
 
 
+def results(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A result for each table and optimizer; the summary of the folder is written after the last."""
+    evaluations = given.evaluations or max(given.at, default=100)
+    at = sorted({count for count in given.at or (25, 50, 100) if count <= evaluations} | {evaluations})
+    searched, wanted = chosen(given), methods(given)
+    for table in searched:
+        bench(table)
+    with ProcessPoolExecutor(given.processes) as pool:
+        bout = Bout(pool, given.processes, given.output, time.monotonic() + given.limit, given.again)
+        for table in searched:
+            for method in wanted:
+                runs = bout.runs(table, method, evaluations, range(given.runs))
+                if runs.curves:
+                    yield result_of(runs, at, table.space)
+    if given.output:
+        write_summary(given.output, at)
+
+
 def main() -> int:
     """Print a result for each table and optimizer."""
     given = arguments().parse_args()
-    try:
-        evaluations = given.evaluations or max(given.at, default=100)
-        at = sorted({count for count in given.at or (25, 50, 100) if count <= evaluations} | {evaluations})
-        searched, wanted = chosen(given), methods(given)
-        for table in searched:
-            bench(table)
-        with ProcessPoolExecutor(given.processes) as pool:
-            bout = Bout(pool, given.processes, given.output, time.monotonic() + given.limit, given.again)
-            for table in searched:
-                for method in wanted:
-                    result = bout.runs(table, method, evaluations, range(given.runs))
-                    if result.curves:
-                        shown = result_of(result, at, table.space)
-                        print(json.dumps(shown) if given.json else line(shown), flush=True)
-        if given.output:
-            write_summary(given.output, at)
-    except MorphMLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return figures.report(results(given), line, given.json)
 
 
 if __name__ == "__main__":

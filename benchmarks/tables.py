@@ -1,6 +1,6 @@
 """The tables of known results that the benchmarks search, by short names such as `nasbench201/cifar10`.
 
-    python benchmarks/tables.py [PATTERN ...] [--data FOLDER]      # lists them: genotypes, repeats, optimum
+    python benchmarks/tables.py [PATTERN ...] [--data FOLDER] [--json]     # lists them: genotypes, repeats, optimum
 
 A table is a space as a user would write it, with the graphs of its networks where it has networks, and the recorded results.  Each
 query of a genotype draws one of its recorded repeats by the trial's seed; `mean` is the mean over them, which a search is judged by.
@@ -25,7 +25,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from itertools import accumulate
@@ -36,6 +36,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+import figures
 import networks
 from morphml_core.errors import EvaluationError, MorphMLError
 from morphml_core.evaluator.table import File
@@ -387,25 +388,34 @@ def table(name: str, data: Path | None = None) -> Bench:
     return read(short, (data or data_folder()) / family)
 
 
+def listed(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What there is to know of each table before it is searched."""
+    for name in matching(given.table):
+        found = table(name, data_folder(given.data))
+        yield {
+            "table": name,
+            "genotypes": math.prod(decision.domain.size or 1 for decision in found.space.decisions.decisions),
+            "rows": len(found.repeats),
+            "repeats": sorted({len(each) for each in found.repeats}),
+            "goal": found.objective.goal,
+            "best": found.best,
+        }
+
+
+def line(found: Mapping[str, Any]) -> str:
+    """One table in words."""
+    counts = f"{found['genotypes']:>6} genotypes  {found['rows']:>6} rows  repeats {found['repeats']}"
+    return f"{found['table']:<40} {counts}  {found['goal']} {found['best']:.6g}"
+
+
 def main() -> int:
     """List the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", nargs="*", default=["all"], metavar="PATTERN")
     parser.add_argument("--data", metavar="FOLDER", help="where the tables are")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
     given = parser.parse_args()
-    try:
-        for name in matching(given.table):
-            found = table(name, data_folder(given.data))
-            size = math.prod(decision.domain.size or 1 for decision in found.space.decisions.decisions)
-            repeats = sorted({len(each) for each in found.repeats})
-            goal = found.objective.goal
-            print(
-                f"{name:<40} {size:>6} genotypes  {len(found.repeats):>6} rows  repeats {repeats}  {goal} {found.best:.6g}"
-            )
-    except MorphMLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return figures.report(listed(given), line, given.json)
 
 
 if __name__ == "__main__":

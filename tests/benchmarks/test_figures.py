@@ -1,8 +1,10 @@
-"""`benchmarks/figures.py`: curves, intervals and plots."""
+"""`benchmarks/figures.py`: curves, intervals, plots, and what is printed."""
 
 import math
 
 import pytest
+
+from morphml_core.errors import MorphMLError
 
 
 @pytest.fixture
@@ -47,3 +49,15 @@ def test_pictures(figures, tmp_path):
     for name, start in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml")):
         figures.plot(tmp_path / name, {"one": [line], "two": [line, line], "three": [line]}, "n", "y", log_x=True)
         assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_results_are_printed_until_one_cannot_be_had(figures, capsys):
+    def results(last):
+        yield {"n": 1}
+        if last:
+            raise MorphMLError("no more")
+
+    assert figures.report(results(False), lambda found: f"n is {found['n']}", False) == 0
+    assert capsys.readouterr() == ("n is 1\n", "")
+    assert figures.report(results(True), str, True) == 2
+    assert capsys.readouterr() == ('{"n": 1}\n', "error: no more\n")

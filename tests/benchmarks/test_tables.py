@@ -1,5 +1,6 @@
 """`benchmarks/tables.py`: each published table by name, its optimum and its rows."""
 
+import json
 import math
 
 import pytest
@@ -118,3 +119,10 @@ def test_a_folder_without_tables(tables, tmp_path):
         match=f"^there is no table {tmp_path}/hpobench_mlp/car.npz; --data or MORPHML_DATA name its folder$",
     ):
         tables.table("hpobench_mlp/car", tmp_path)
+
+
+def test_the_list_of_tables(tables, data, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["tables.py", "nasbench201/cifar10", "--data", str(data), "--json"])
+    assert tables.main() == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["genotypes"], found["rows"], found["repeats"], found["goal"]) == (15625, 15625, [2, 3], "maximize")
