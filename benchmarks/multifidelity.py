@@ -1,7 +1,7 @@
 """What optimizers find that give few epochs to many candidates and many to the best, on recorded learning curves.
 
     pip install -r benchmarks/requirements.txt
-    python benchmarks/multifidelity.py --data ../shared/data --optimizer asha successive_halving --runs 20 --json --output results
+    python benchmarks/multifidelity.py --optimizer asha successive_halving --runs 20 --json --output results
 
 Every run is a true search on simulated workers: loop, memory storage, a virtual clock.  `curves.py` says what the pools are.
 
@@ -34,14 +34,13 @@ from typing import Any
 
 import attrs
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 import figures
+import tables
 from curves import LOSS, CurveEvaluator, Pool, lcdb, nasbench201, nlp
 from morphml_core.artifacts.local import Config as ArtifactsConfig
 from morphml_core.artifacts.local import LocalArtifacts
-from morphml_core.errors import MorphMLError
 from morphml_core.executor.simulated import Config as SimulatedConfig
 from morphml_core.executor.simulated import SimulatedExecutor
 from morphml_core.experiment.loop import Loop
@@ -53,6 +52,7 @@ from morphml_core.problem import Problem, Proposal, Trial, TrialState
 from morphml_core.protocols import Optimizer
 from morphml_core.storage.memory import Memory
 from morphml_core.work import Work
+from regret import references
 
 Array = NDArray[np.float64]
 CASES = ("nlp", "front", "lcdb", "nasbench201", "workers")
@@ -101,13 +101,14 @@ class Searched:
     asking: float
 
 
-def reference(name: str, options: Mapping[str, Any], pool: Pool, known: bool) -> ComponentRef:
-    """The optimizer with those of the options that it has, and what the pool asks for: its budgets; one bracket of all where it is `known`."""
-    fields = {field.alias for field in attrs.fields(Loader().component("optimizer", name).config)}
+def reference(optimizer: ComponentRef, pool: Pool, known: bool) -> ComponentRef:
+    """The optimizer, and what the pool asks for where it has such options: its budgets; one bracket of all where it is `known`."""
+    fields = {field.alias for field in attrs.fields(Loader().component("optimizer", optimizer.name).config)}
     wanted: dict[str, Any] = {"budgets": list(pool.budgets)} if pool.budgets else {}
     if known:
         wanted["candidates"] = len(pool.curves)
-    return ComponentRef("optimizer", name, {k: v for k, v in {**wanted, **options}.items() if k in fields})
+    wanted = {name: value for name, value in wanted.items() if name in fields}
+    return attrs.evolve(optimizer, options={**wanted, **optimizer.options})
 
 
 def search(
@@ -156,16 +157,16 @@ def regret(pool: Pool, searched: Searched) -> Course:
 
 def volume(pool: Pool, searched: Searched) -> Course:
     """The hypervolume of those trained to the end so far, as a share of that of all; losses scaled to [0, 1], reference point 1.1."""
-    import moocore
+    import hypervolume
 
     points = np.stack([pool.final, np.array(pool.costs, dtype=float)], axis=1)
     points = (points - points.min(axis=0)) / np.ptp(points, axis=0)
-    whole = float(moocore.hypervolume(points, ref=1.1))
+    whole = hypervolume.volume(points)
     found, course = list[int](), Course()
     for ended in searched.ended:
         if ended.epochs == pool.full:
             found.append(ended.candidate)
-            course.append((ended.spent, float(moocore.hypervolume(points[found], ref=1.1)) / whole))
+            course.append((ended.spent, hypervolume.volume(points[found]) / whole))
     return course
 
 
@@ -188,6 +189,11 @@ def band(courses: Sequence[Course], total: float, points: int = 60) -> list[dict
 # cases ----------------------------------------------------------------------------------------------------
 
 
+def epochs_of_all(pool: Pool) -> int:
+    """The epochs of training all candidates to the end."""
+    return len(pool.curves) * pool.full
+
+
 def _whole(pool: Pool) -> Stop:
     """Until the optimizer has no more to propose."""
     return Stop(trials=20 * len(pool.curves))
@@ -197,35 +203,35 @@ Run = tuple[Course, float]
 """The course of a search, and all epochs that it trained."""
 
 
-def run_pool(name: str, options: Mapping[str, Any], data: Path, several: bool, seed: int) -> Run:
+def run_pool(optimizer: ComponentRef, data: Path, several: bool, seed: int) -> Run:
     """A search of the 341 cells, until it ends by itself."""
     pool = nlp(data)
-    found = search(pool, reference(name, options, pool, True), seed, several=several, stop=_whole(pool))
+    found = search(pool, reference(optimizer, pool, True), seed, several=several, stop=_whole(pool))
     return (volume if several else regret)(pool, found), found.ended[-1].spent
 
 
-def run_lcdb(name: str, options: Mapping[str, Any], data: Path, job: tuple[int, int]) -> Run:
+def run_lcdb(optimizer: ComponentRef, data: Path, job: tuple[int, int]) -> Run:
     """A search of the learners of one dataset; epochs as a share of training all of them."""
     seed, place = job
     pool = lcdb(data)[place]
-    found = search(pool, reference(name, options, pool, True), seed, stop=_whole(pool))
-    total = len(pool.curves) * pool.full
+    found = search(pool, reference(optimizer, pool, True), seed, stop=_whole(pool))
+    total = epochs_of_all(pool)
     course = [(spent / total, score) for spent, score in regret(pool, found)]
     return course or [(1.0, float(np.ptp(pool.final[np.isfinite(pool.final)])))], found.ended[-1].spent / total
 
 
-def run_nasbench201(name: str, options: Mapping[str, Any], data: Path, seed: int) -> Run:
+def run_nasbench201(optimizer: ComponentRef, data: Path, seed: int) -> Run:
     """A search of NAS-Bench-201 on one worker that trains as long as so many full trainings take."""
     pool = attrs.evolve(nasbench201(data), seconds=[1.0] * 15625)
-    found = search(pool, reference(name, options, pool, False), seed, stop=Stop(time=Seconds(FULL_TRAININGS)))
+    found = search(pool, reference(optimizer, pool, False), seed, stop=Stop(time=Seconds(FULL_TRAININGS)))
     return regret(pool, found), found.ended[-1].spent
 
 
-def run_workers(name: str, options: Mapping[str, Any], data: Path, seed: int) -> tuple[float, float]:
+def run_workers(optimizer: ComponentRef, data: Path, seed: int) -> tuple[float, float]:
     """How busy 32 workers are with NAS-Bench-201, as long as 40 full trainings take, and the milliseconds of a proposal."""
     pool = nasbench201(data)
     stop = Stop(time=Seconds(40 * statistics.fmean(pool.seconds)))
-    found = search(pool, reference(name, options, pool, False), seed, workers=WORKERS, stop=stop, failures=0.05)
+    found = search(pool, reference(optimizer, pool, False), seed, workers=WORKERS, stop=stop, failures=0.05)
     return found.busy, 1000 * found.asking
 
 
@@ -254,9 +260,7 @@ def run_optuna(pruner: str, data: Path, seed: int) -> Run:
 
 def summary(values: Sequence[float]) -> dict[str, float]:
     """Mean, standard error of the mean, least and greatest."""
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    found = {"mean": statistics.fmean(values), "sem": error, "min": min(values), "max": max(values)}
-    return {name: round(value, 5) for name, value in found.items()}
+    return {**figures.summary(values), "min": figures.rounded(min(values)), "max": figures.rounded(max(values))}
 
 
 def result(case: str, label: str, options: Mapping[str, Any], runs: Sequence[Run], total: float) -> dict[str, Any]:
@@ -272,26 +276,24 @@ def result(case: str, label: str, options: Mapping[str, Any], runs: Sequence[Run
     }  # fmt: skip
 
 
-def measure(
-    case: str, name: str, options: Mapping[str, Any], given: argparse.Namespace, pool: ProcessPoolExecutor
-) -> dict[str, Any]:
-    """The result of one case and optimizer."""
-    data, seeds = Path(given.data), range(given.runs)
+def measure(case: str, optimizer: ComponentRef, data: Path, count: int, pool: ProcessPoolExecutor) -> dict[str, Any]:
+    """The result of one case and optimizer, of so many runs."""
+    seeds, name, options = range(count), optimizer.name, dict(optimizer.options)
     one: Callable[[Any], Any]
     if case in ("nlp", "front"):
-        one = partial(run_pool, name, options, data, case == "front")
-        return result(case, name, options, list(pool.map(one, seeds)), len(nlp(data).curves) * 50)
+        one = partial(run_pool, optimizer, data, case == "front")
+        return result(case, name, options, list(pool.map(one, seeds)), epochs_of_all(nlp(data)))
     if case == "lcdb":
         jobs = [(seed, place) for seed in seeds for place in range(len(lcdb(data)))]
-        one = partial(run_lcdb, name, options, data)
+        one = partial(run_lcdb, optimizer, data)
         return result(case, name, options, list(pool.map(one, jobs, chunksize=10)), 1.0)
     if case == "nasbench201":
-        one = partial(run_nasbench201, name, options, data)
-        return result(case, name, options, list(pool.map(one, seeds)), 200.0 * FULL_TRAININGS)
-    found = list(pool.map(partial(run_workers, name, options, data), seeds))
+        one = partial(run_nasbench201, optimizer, data)
+        return result(case, name, options, list(pool.map(one, seeds)), nasbench201(data).full * FULL_TRAININGS)
+    found = list(pool.map(partial(run_workers, optimizer, data), seeds))
     busy, asking = ([run[place] for run in found] for place in (0, 1))
     return {
-        "case": case, "optimizer": name, "options": dict(options), "runs": given.runs, "busy": summary(busy),
+        "case": case, "optimizer": name, "options": options, "runs": count, "busy": summary(busy),
         "ask_ms": summary(asking),
     }  # fmt: skip
 
@@ -314,17 +316,16 @@ def write(results: Sequence[Mapping[str, Any]], folder: Path) -> None:
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="../shared/data", metavar="FOLDER", help="where the tables are")
-    parser.add_argument("--case", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--optimizer", nargs="+", action="extend", default=[], metavar="NAME")
-    parser.add_argument("--options", nargs="*", default=[], metavar="K=V", help="for the optimizers that have them")
-    parser.add_argument("--peers", action="store_true", help="Optuna's pruners on nlp")
-    parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="where multifidelity.json and multifidelity.png are written"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    add = parser.add_argument
+    add("--data", metavar="FOLDER", help="where the tables are (default: MORPHML_DATA, or ../shared/data)")
+    add("--case", nargs="+", choices=CASES, default=list(CASES))
+    add("--optimizer", nargs="+", action="extend", default=[], metavar="NAME")
+    add("--options", nargs="*", action="extend", default=[], metavar="K=V", help="for the optimizers that have them")
+    add("--peers", action="store_true", help="Optuna's pruners on nlp")
+    add("--runs", type=int, default=20)
+    add("--processes", type=int, default=2)
+    add("--output", type=Path, metavar="FOLDER", help="where multifidelity.json and multifidelity.png are written")
+    add("--json", action="store_true", help="one JSON object a line")
     return parser
 
 
@@ -342,34 +343,30 @@ def line(found: Mapping[str, Any]) -> str:
 
 
 def results(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A result for each case and optimizer, and for the peers."""
-    pairs = dict(option.partition("=")[::2] for option in given.options)
-    options = {name: yaml.safe_load(text) for name, text in pairs.items()}
-    for name in given.optimizer:
-        Loader().component("optimizer", name)
+    """A result for each case and optimizer, and for the peers; all of them are written after the last."""
+    found = []
+    for each in _measured(given):
+        found.append(each)
+        yield each
+    if given.output is not None:
+        write(found, given.output)
+
+
+def _measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    data, optimizers = tables.data_folder(given.data), list(references(given.optimizer, given.options))
     with ProcessPoolExecutor(given.processes) as pool:
         for case in given.case:
-            for name in given.optimizer:
-                yield measure(case, name, options, given, pool)
+            for optimizer in optimizers:
+                yield measure(case, optimizer, data, given.runs, pool)
         for pruner in PEERS if given.peers else ():
-            runs = list(pool.map(partial(run_optuna, pruner, Path(given.data)), range(given.runs)))
-            yield result("nlp", f"optuna {pruner}", {}, runs, len(nlp(Path(given.data)).curves) * 50)
+            runs = list(pool.map(partial(run_optuna, pruner, data), range(given.runs)))
+            yield result("nlp", f"optuna {pruner}", {}, runs, epochs_of_all(nlp(data)))
 
 
 def main() -> int:
     """Print a result for each case and optimizer."""
     given = arguments().parse_args()
-    found = []
-    try:
-        for each in results(given):
-            found.append(each)
-            print(json.dumps(each) if given.json else line(each), flush=True)
-        if given.output is not None:
-            write(found, given.output)
-    except MorphMLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return figures.report(results(given), line, given.json)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def test_a_curve_is_what_was_measured_last(script):
 def test_a_search_spends_what_is_trained_and_its_course_ends_at_the_best(script, pool):
     module = script("multifidelity")
     for name in ("asha", "successive_halving"):
-        reference = module.reference(name, {}, pool, True)
+        reference = module.reference(ComponentRef("optimizer", name), pool, True)
         assert reference.options == ({"candidates": 30} if name == "successive_halving" else {})
         found = module.search(pool, reference, 0, stop=Stop(trials=600))
         counts = {epochs: sum(each.epochs == epochs for each in found.ended) for epochs in (1, 3, 9)}
@@ -113,6 +113,7 @@ def test_workers_are_busy(data):
     [
         (("--optimizer", "ahsa"), "there is no optimizer 'ahsa'; did you mean 'asha'?"),
         (("--optimizer", "asha", "--data", "nowhere"), "there is no file nowhere/nas_bench_nlp_wikitext2/curves.json.gz; name the folder of the published tables with --data"),
+        (("--optimizer", "asha", "--options", "size=1"), "none of the optimizers asha has an option 'size'"),
         (("--optimizer", "asha", "--options", "reduction=1"), "optimizer 'asha': 'reduction' must be >= 2: 1"),
     ],
 )  # fmt: skip
