@@ -1,15 +1,14 @@
-"""Gaussian process: the suite, the targets, the model against exact values, quality, the cost of asking."""
+"""Gaussian process: the suite, the targets, the model against exact values, quality."""
 
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
 
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import Search, failed, problem, sampled
+from morphml_core.testing.problems import Search, problem, sampled
 from morphml_optimizers.gaussian_process import Config, GaussianProcess
 from morphml_optimizers.gp import Hyperparameters, Posterior, fit, half_rank, log_improvement
 
@@ -79,16 +78,3 @@ def test_log_improvement_is_smooth_far_below():
 def test_options_out_of_range(options, text):
     with pytest.raises(ValueError, match=text):
         Config(**options)
-
-
-def test_asking_costs_little_with_many_trials():
-    given = problem("flat")
-    made = GaussianProcess(Config(), given)
-    made.tell([*sampled(given, 3000), failed(given, 3001, made.ask([0], [])[0])])
-    made.ask([4000], [])
-    times = []
-    for number in range(4001, 4006):
-        start = time.process_time()
-        made.ask([number], [])
-        times.append(time.process_time() - start)
-    assert min(times) < 0.1

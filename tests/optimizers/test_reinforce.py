@@ -9,8 +9,6 @@ import attrs
 import numpy as np
 import pytest
 
-from morphml_core.optimizer.random import Config as RandomConfig
-from morphml_core.optimizer.random import RandomSearch
 from morphml_core.problem import Constraint, Objective, Problem, Proposal, Trial, TrialState
 from morphml_core.space.decisions import Decision, DecisionSpace
 from morphml_core.space.domains import Choice, Integer, Real
@@ -158,17 +156,6 @@ def test_a_settled_policy_goes_on_with_what_is_near():
 def _summed(given, number, proposal):
     metrics = {"sum": float(sum(proposal.genotype.slots))}
     return Trial(number, proposal.genotype, TrialState.FINISHED, metrics=metrics, origin=proposal.origin)
-
-
-def test_it_beats_random_search():
-    for space in ("flat", "mixed"):
-        for seed in range(3):
-            found = []
-            for make in (lambda given: RandomSearch(RandomConfig(), given), learner):
-                given = problem(space, seed=seed)
-                search = Search(make(given), given, 2).run(200)
-                found.append(max(trial.metrics["accuracy"] for trial in search.past()))
-            assert found[0] < found[1]
 
 
 def test_asking_and_telling_are_quick_and_stay_so():

@@ -1,15 +1,11 @@
-"""Tree-structured Parzen estimator: the suite, which trials are good, budgets, what is bounded, quality and speed."""
+"""Tree-structured Parzen estimator: the suite, which trials are good, budgets, what is bounded, and quality."""
 
 from __future__ import annotations
-
-import time
 
 import attrs
 import numpy as np
 import pytest
 
-from morphml_core.optimizer.random import Config as RandomConfig
-from morphml_core.optimizer.random import RandomSearch
 from morphml_core.problem import Budget, Constraint, Objective, Problem, Proposal, Trial, TrialState
 from morphml_core.space.decisions import Decision, DecisionSpace
 from morphml_core.space.domains import Choice, Integer, Real
@@ -207,19 +203,6 @@ def test_several_objectives_spread_along_the_front():
     assert np.histogram(late[:, 0], bins=4, range=(0.0, 1.0))[0].min() >= 5
 
 
-@pytest.mark.parametrize("space", ["flat", "mixed"])
-def test_it_beats_random_search(space):
-    found = []
-    for make in (lambda given: RandomSearch(RandomConfig(), given), lambda given: TreeParzen(Config(), given)):
-        best = []
-        for seed in range(3):
-            given = problem(space, seed=seed)
-            search = Search(make(given), given, 2).run(80)
-            best.append(max(one.metrics["accuracy"] for one in search.past()))
-        found.append(sum(best))
-    assert found[0] < found[1]
-
-
 def test_it_comes_close_to_the_minimum_of_a_bowl():
     """Random search is at 0.06 on average after as many trials."""
     best = []
@@ -233,36 +216,6 @@ def test_it_comes_close_to_the_minimum_of_a_bowl():
         search = Search(TreeParzen(Config(), given), given, 1, end).run(100)
         best.append(min(one.metrics["loss"] for one in search.past()))
     assert max(best) < 0.01
-
-
-def twenty():
-    """Twenty decisions of every kind."""
-    decisions = [Decision(f"choice{index}", Choice(("relu", "gelu", "silu", "tanh"))) for index in range(7)]
-    decisions += [Decision(f"real{index}", Real(1e-5, 1.0, log=index % 2 == 0)) for index in range(7)]
-    decisions += [Decision(f"integer{index}", Integer(1, 64, log=index % 2 == 1)) for index in range(6)]
-    return Problem(SearchSpace(DecisionSpace(decisions)), [Objective("loss", "minimize")])
-
-
-def test_asking_takes_as_long_after_10_000_trials_as_after_2_000():
-    given = twenty()
-    short, long = TreeParzen(Config(), given), TreeParzen(Config(), given)
-    rng = np.random.default_rng(0)
-    past = [
-        Trial(number, given.decisions.sample(rng), TrialState.FINISHED, metrics={"loss": float(rng.random())})
-        for number in range(2_000)
-    ]
-    short.tell(past)
-    for start in range(0, 10_000, 2_000):
-        long.tell([attrs.evolve(one, number=start + one.number) for one in past])
-    times = {"short": [], "long": []}
-    for number in range(30):
-        for name, optimizer in (("short", short), ("long", long)):
-            begin = time.perf_counter()
-            optimizer.ask([200_000 + number], [])
-            times[name].append(time.perf_counter() - begin)
-    quick = {name: min(values) for name, values in times.items()}
-    assert quick["long"] < 2.0 * quick["short"]
-    assert quick["long"] < 0.02
 
 
 def test_batches_told_equal_trials_told_one_by_one_when_the_past_is_thinned():
