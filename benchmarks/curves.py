@@ -20,6 +20,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+import tables
 from morphml_core.errors import EvaluationError, MorphMLError
 from morphml_core.evaluator.table import File
 from morphml_core.problem import Budget, Candidate, Cause, Metrics, Objective, Task
@@ -54,7 +55,6 @@ class Pool:
     `costs` is what else is minimized (parameters), `seconds` the time of a full training, `index` finds a genotype's candidate.
     """
 
-    name: str
     space: SearchSpace
     index: Callable[[Genotype], int]
     curves: Sequence[Curve]
@@ -127,9 +127,7 @@ def nlp(data: Path) -> Pool:
     records = [found for found in json.loads(gzip.decompress(_bytes(path))) if found["status"] == "OK"]
     curves = [Curve(tuple(range(1, 51)), tuple((loss,) for loss in found["val_losses"])) for found in records]
     seconds = [float(sum(found["wall_times"])) for found in records]
-    return Pool(
-        "nlp", *_numbered(len(records)), curves, 50, True, [float(found["num_params"]) for found in records], seconds
-    )
+    return Pool(*_numbered(len(records)), curves, 50, True, [float(found["num_params"]) for found in records], seconds)
 
 
 def _bytes(path: Path) -> bytes:
@@ -151,33 +149,34 @@ def lcdb(data: Path) -> Sequence[Pool]:
         if size and score and time:
             epoch = max(1, round(size[0] / 16))
             found.setdefault(name, {}).setdefault(learner, {})[epoch] = 1.0 - score[0], time[0]
-    pools = [_learners(name, curves) for name, curves in found.items()]
+    pools = [_learners(curves) for curves in found.values()]
     return [pool for pool in pools if pool.full >= _LEAST]
 
 
-def _learners(name: str, curves: Mapping[str, Mapping[int, tuple[float, float]]]) -> Pool:
+def _learners(curves: Mapping[str, Mapping[int, tuple[float, float]]]) -> Pool:
     full = max(max(curve) for curve in curves.values())
     made = [
         Curve(tuple(sorted(curve)), tuple((curve[epoch][0],) for epoch in sorted(curve))) for curve in curves.values()
     ]
     times = [curve[max(curve)][1] for curve in curves.values()]
-    return Pool(f"lcdb {name}", *_numbered(len(made)), made, full, False, times, times)
+    return Pool(*_numbered(len(made)), made, full, False, times, times)
 
 
 @lru_cache(maxsize=1)
 def nasbench201(data: Path) -> Pool:
     """NAS-Bench-201 on CIFAR-10: validation error after 12 epochs of a short schedule, and after 200 (a repeat by the seed), and latency."""
-    file = File.read(data / "nasbench201" / "cifar10.csv.gz")
-    keys = {row[file.index("ops")]: place for place, row in enumerate(file.rows)}
-    short, full = file.numbers("val_acc_12ep"), file.numbers([f"val_acc_200ep_s{seed}" for seed in range(3)])
+    bench = tables.table("nasbench201/cifar10", data)
+    short = [(value,) for value in bench.metrics["val_acc_12ep"].tolist()]
     curves = [
         Curve((12, 200), tuple(tuple(100.0 - value for value in repeats) for repeats in pair))
-        for pair in zip(short, full, strict=True)
+        for pair in zip(short, bench.repeats, strict=True)
     ]
-    space = SearchSpace(DecisionSpace(Decision(f"edge{place}", Choice(tuple(range(5)))) for place in range(6)))
-    seconds, latency = ([found[0] for found in file.numbers(column)] for column in ("train_time_s", "latency_s"))
+    assert bench.durations is not None
+    latency = bench.metrics["latency_s"].tolist()
 
     def index(genotype: Genotype) -> int:
-        return keys["".join(map(str, genotype.slots))]
+        row = bench.row(genotype)
+        assert row is not None
+        return row
 
-    return Pool("nasbench201", space, index, curves, 200, False, latency, seconds, (12, 200))
+    return Pool(bench.flat.space, index, curves, 200, False, latency, bench.durations, (12, 200))

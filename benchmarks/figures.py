@@ -39,6 +39,11 @@ def changes(values: Iterable[float]) -> list[tuple[int, float]]:
     return curve
 
 
+def label(method: str, options: Mapping[str, Any]) -> str:
+    """A method and its options, which make it another one."""
+    return ",".join([method, *(f"{name}={value}" for name, value in sorted(options.items()))])
+
+
 @attrs.define
 class Runs:
     """The curves of the runs of one method on one table, by seed, as a file has them."""
@@ -53,7 +58,7 @@ class Runs:
     @property
     def label(self) -> str:
         """The method and its options, which make it another one."""
-        return ",".join([self.method, *(f"{name}={value}" for name, value in sorted(self.options.items()))])
+        return label(self.method, self.options)
 
     def path(self, folder: Path) -> Path:
         """Its file in a folder of results."""
@@ -75,10 +80,9 @@ class Runs:
         beside.write_text(json.dumps(attrs.asdict(self)))
         beside.replace(path)
 
-    def at(self, count: int, runs: int | None = None) -> list[float]:
-        """The values of the runs (of the first `runs` seeds) after that many evaluations."""
-        seeds = sorted(seed for seed in self.curves if runs is None or seed < runs)
-        return [value_at(self.curves[seed], count) for seed in seeds]
+    def at(self, count: int) -> list[float]:
+        """The values of the runs, by seed, after that many evaluations."""
+        return [value_at(self.curves[seed], count) for seed in sorted(self.curves)]
 
 
 def _read(path: Path) -> Runs:

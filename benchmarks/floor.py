@@ -23,7 +23,7 @@ import tables
 def floor(bench: tables.Bench, best: int, runs: int, rng: np.random.Generator) -> dict[str, float]:
     """The mean regret, with its standard error, of queries of the `best` architectures, one each."""
     losses = [[bench.objective.loss(value) for value in values] for values in bench.repeats]
-    means = np.array([np.mean(values) for values in losses])
+    means = np.array([bench.objective.loss(mean) for mean in bench.means])
     order = np.argsort(means, kind="stable")[:best].tolist()
     found = []
     for _ in range(runs):

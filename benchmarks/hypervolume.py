@@ -9,7 +9,8 @@ recorded seeds, so an architecture has one result.  One evaluation runs at a tim
 to [0, 1] by the least and greatest of the table, the reference point is 1.1 in each, and the share is the hypervolume of all that
 was evaluated over that of the whole table.  Printed are the mean over the runs and its standard error.
 
-`--peers` adds NSGA-II, NSGA-III and MOEA/D of pymoo on the same tables (pip install pymoo), with its own defaults for integers.
+`--peers` adds NSGA-II, NSGA-III and MOEA/D of pymoo on the same tables (pip install pymoo): populations of 40 (MOEA/D: one for each of 40
+directions, or 36 with three objectives, and neighbourhoods of 10), and its operators for numbers, rounded to integers.
 `--output FOLDER` keeps every run, so that later ones add to them, and writes `summary.json` and `hypervolume.png`, with 95 % bands.
 """
 
@@ -91,7 +92,7 @@ def bench(data: Path, name: str) -> Bench:
     return Bench(("error", *source.costs), found.space, found.row, losses, volume(scaled))
 
 
-def searched(table: Bench, optimizer: ComponentRef, evaluations: int, seed: int) -> list[tuple[float, ...]]:
+def searched(optimizer: ComponentRef, table: Bench, evaluations: int, seed: int) -> list[tuple[float, ...]]:
     """The losses of one search, in order."""
     goals = [Objective(name, "minimize") for name in table.names]
     problem = Problem(table.space, goals, seed=seed, trials=evaluations)
@@ -109,7 +110,7 @@ def searched(table: Bench, optimizer: ComponentRef, evaluations: int, seed: int)
     return found
 
 
-def searched_by_pymoo(table: Bench, name: str, evaluations: int, seed: int) -> list[tuple[float, ...]]:
+def searched_by_pymoo(name: str, table: Bench, evaluations: int, seed: int) -> list[tuple[float, ...]]:
     """The losses of one search by pymoo, in order, of its first `evaluations` evaluations."""
     from pymoo.core.problem import ElementwiseProblem
     from pymoo.optimize import minimize
@@ -155,6 +156,7 @@ def _pymoo(name: str, objectives: int) -> Any:
 
 
 Search = Callable[[Bench, int, int], list[tuple[float, ...]]]
+"""The losses of one search of a table, in order, from how many evaluations and a seed."""
 
 
 @attrs.frozen
@@ -164,14 +166,6 @@ class Method:
     name: str
     options: Mapping[str, Any]
     search: Search
-
-
-def _ours(optimizer: ComponentRef, table: Bench, evaluations: int, seed: int) -> list[tuple[float, ...]]:
-    return searched(table, optimizer, evaluations, seed)
-
-
-def _theirs(name: str, table: Bench, evaluations: int, seed: int) -> list[tuple[float, ...]]:
-    return searched_by_pymoo(table, name, evaluations, seed)
 
 
 def shares(search: Search, data: Path, name: str, at: Sequence[int], seed: int) -> list[tuple[int, float]]:
@@ -245,14 +239,14 @@ def arguments() -> argparse.ArgumentParser:
 def line(result: Mapping[str, Any]) -> str:
     """One result in words."""
     shown = "  ".join(f"{n}: {found['mean']:.4f} ± {found['sem']:.4f}" for n, found in result["share"].items())
-    name = ",".join([result["optimizer"], *(f"{option}={value}" for option, value in result["options"].items())])
+    name = figures.label(result["optimizer"], result["options"])
     return f"{result['table']}  {name}  ({result['runs']} runs)  {shown}"
 
 
 def methods(given: argparse.Namespace) -> list[Method]:
     """The optimizers and peers that the command line names."""
-    ours = [Method(ref.name, ref.options, partial(_ours, ref)) for ref in references(given.optimizer, given.options)]
-    return ours + [Method(f"pymoo {name}", {}, partial(_theirs, name)) for name in given.peers]
+    ours = [Method(ref.name, ref.options, partial(searched, ref)) for ref in references(given.optimizer, given.options)]
+    return ours + [Method(f"pymoo {name}", {}, partial(searched_by_pymoo, name)) for name in given.peers]
 
 
 def results(given: argparse.Namespace) -> Iterator[dict[str, Any]]:

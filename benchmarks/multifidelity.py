@@ -9,7 +9,7 @@ Every run is a true search on simulated workers: loop, memory storage, a virtual
 | --- | --- | --- |
 | nlp | is the best of 341 kept? | the epochs trained, as a share of training all 341 to the end; the regret (validation loss) |
 | front | is the front of (validation loss, parameters) of the 341 kept? | the same share; the hypervolume of what was trained to the end, as a share of that of all 341 |
-| lcdb | is the best learner kept, on 200 datasets (one run a seed and dataset)? | the samples, as a share of training all learners on all; the regret (validation error) |
+| lcdb | is the best learner kept, on 192 datasets (one run a seed and dataset)? | the samples, as a share of training all learners on all; the regret (validation error) |
 | nasbench201 | what is found with the epochs of 100 full trainings? | the regret (mean validation error of the recorded seeds) |
 | workers | are 32 workers busy, of which one in 20 dies in each attempt? | the share of their time in which they were, and the time of an ask |
 

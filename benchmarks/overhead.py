@@ -283,6 +283,8 @@ def asks_of_optuna(at: Sequence[int], patience: float) -> dict[str, Any]:
         found["ask_ms"][goal] = 1e3 * statistics.median(asking)
         found["tell_ms"][goal] = 1e3 * statistics.median(telling)
         found["memory_mb"] = {"told": len(study.trials), "peak": round(_peak() - before, 1)}
+        if time.perf_counter() - began > patience:
+            break
     return found
 
 

@@ -3,8 +3,8 @@
 A peer gets the space as its users would write it: choices as categories, places on a grid as integers.  Where an algorithm takes
 numbers only (CMA-ES, differential evolution, particle swarms) choices are the integers of their places, too.  Everything is minimized.
 Settings are the library's own defaults, but for these: pymoo's populations are 20 (its 100 would be all that is evaluated),
-SMAC is told that results are deterministic (so that it evaluates nothing twice), and `synetune-rea-20` is Syne Tune's
-regularized evolution with a population of 20 and tournaments of 5, as ours has by default.
+`optuna-tpe-univariate` samples each decision by itself, SMAC is told that results are deterministic (so that it evaluates nothing
+twice), and `synetune-rea-20` is Syne Tune's regularized evolution with a population of 20 and tournaments of 5, as ours has by default.
 
     pip install -r benchmarks/requirements.txt
 """
@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import attrs
 import numpy as np
 
 from morphml_core.errors import MorphMLError
@@ -32,7 +31,6 @@ Tell = Callable[[Genotype], float | None]
 """Evaluates the next trial: its loss, or None where the evaluation fails."""
 
 
-@attrs.frozen
 class Over(Exception):  # noqa: N818  (no error: all evaluations are done)
     """Raised by `Tell` when all evaluations are done."""
 

@@ -221,7 +221,10 @@ def _job(table: Table, method: Method, evaluations: int, seed: int) -> tuple[lis
 
 @attrs.define
 class Bout:
-    """Many searches in a pool of processes, which ends early, with what it has, after `limit` seconds."""
+    """Many searches in a pool of processes.
+
+    No search begins after the `deadline` (of `time.monotonic`); `again` replaces what the folder `output` has.
+    """
 
     pool: ProcessPoolExecutor
     processes: int
@@ -269,7 +272,7 @@ def result_of(runs: figures.Runs, at: Sequence[int], space: str | None = None) -
 def line(result: Mapping[str, Any]) -> str:
     """One result in words."""
     shown = "  ".join(f"{count}: {found['mean']:.4g} ± {found['sem']:.2g}" for count, found in result["regret"].items())
-    name = ",".join([result["optimizer"], *(f"{option}={value}" for option, value in result["options"].items())])
+    name = figures.label(result["optimizer"], result["options"])
     return f"{result['table']}  {name}  ({result['runs']} runs)  {shown}"
 
 

@@ -230,7 +230,7 @@ def _nasbench201(name: str, folder: Path) -> Bench:
     space = built_in("nasbench201")
     row = _Grid(space.decisions, _digits([line[file.index("ops")] for line in file.rows]))
     repeats = file.numbers([f"val_acc_200ep_s{seed}" for seed in range(3)])
-    metrics = _columns(file, ("train_time_s", "latency_s", "params_m", "val_acc_12ep"))
+    metrics = _columns(file, ("train_time_s", "latency_s", "val_acc_12ep"))
     durations = metrics["train_time_s"].tolist()
     return Bench(f"nasbench201/{name}", space, row, Objective(METRIC), repeats, durations, metrics)
 
@@ -284,11 +284,10 @@ def _layers(name: str, folder: Path) -> Bench:
     with _npz(folder / f"{name}.npz") as file:
         row = _Isomorphic(file["link_id"], file["ops"])
         repeats = [(value,) for value in file["valid_perf"].tolist()]
-        metrics = {column: np.array(file[column]) for column in ("test_perf", "latency_s", "params_m")}
     decisions = [Decision("link", Choice(networks.LINKS))]
     decisions += [Decision(f"layer{number}", Choice(networks.GRAPH_OPERATIONS)) for number in range(1, 5)]
     space = Remembering(DecisionSpace(decisions), networks.layer_graph, networks.layers())
-    return Bench(f"nas_bench_graph/{name}", space, row, Objective(METRIC), repeats, metrics=metrics)
+    return Bench(f"nas_bench_graph/{name}", space, row, Objective(METRIC), repeats)
 
 
 # FCNet and the multilayer perceptrons of HPOBench -----------------------------------------------------
@@ -333,10 +332,9 @@ def _grid_of_numbers(family: str, result: str, goal: Any, columns: Any, name: st
     with _npz(folder / f"{name}.npz") as file:
         places, repeats = file["config_idx"], [tuple(found) for found in file[result].tolist()]
         durations: list[float] = file["train_time_s_seed0"].tolist()
-        metrics = {"parameters": np.array(file["model_size"], dtype=float)} if "model_size" in file else {}
     space = _parameters(columns)
     row = _Grid(space.decisions, places)
-    return Bench(f"{family}/{name}", space, row, Objective(METRIC, goal), repeats, durations, metrics)
+    return Bench(f"{family}/{name}", space, row, Objective(METRIC, goal), repeats, durations)
 
 
 # all of them ------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 def test_the_floor_of_a_table_with_known_noise(script):
     class Bench:
         repeats = ((1.0, 1.0), (0.0, 1.5), (0.9, 0.9))
+        means = (1.0, 0.75, 0.9)
 
         class objective:  # noqa: N801
             loss = staticmethod(lambda value: -value)

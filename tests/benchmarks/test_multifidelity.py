@@ -33,7 +33,7 @@ def pool(script):
     ]
     made[-1] = curves.Curve((1, 4), ((50.0,), (49.0,)))
     space, index = curves._numbered(30)
-    return curves.Pool("made", space, index, made, 9, True, [float(30 - number) for number in range(30)], [9.0] * 30)
+    return curves.Pool(space, index, made, 9, True, [float(30 - number) for number in range(30)], [9.0] * 30)
 
 
 def test_a_curve_is_what_was_measured_last(script):
