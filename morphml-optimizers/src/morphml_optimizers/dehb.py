@@ -234,10 +234,7 @@ class Dehb:
         parents = _distinct(len(others), rng) if len(others) >= _PARENTS else [0, 1, 0]
         base, one, another = (others[index].vector for index in parents)
         mutant = reflected(base + self._config.weight * (one - another))
-        decisions = len(self._problem.decisions)
-        crossed = rng.random(decisions) < self._config.crossover
-        crossed[int(rng.random() * decisions)] = True
-        genotype = self._vectors.decode(np.where(crossed[self._vectors.owners], mutant, target.vector))
+        genotype = self._vectors.crossed(target.vector, mutant, self._config.crossover, rng)
         return genotype if self._fresh.is_open(genotype) else self._problem.decisions.mutate(genotype, rng)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import attrs
-import numpy as np
 from numpy.random import Generator
 
 from morphml_core.optimizer.fresh import Fresh
@@ -113,11 +112,7 @@ class DifferentialEvolution:
         base, one, another = (self._living[index].vector for index in self._parents(place, rng))
         weight = config.weight_low + (config.weight_high - config.weight_low) * rng.random()
         mutant = reflected(base + weight * (one - another))
-        decisions = len(self._problem.decisions)
-        crossed = rng.random(decisions) < config.crossover
-        crossed[int(rng.random() * decisions)] = True
-        vector = np.where(crossed[self._vectors.owners], mutant, target)
-        genotype = self._vectors.decode(vector)
+        genotype = self._vectors.crossed(target, mutant, config.crossover, rng)
         return genotype if self._fresh.is_open(genotype) else self._problem.decisions.mutate(genotype, rng)
 
     def _parents(self, place: int, rng: Generator) -> list[int]:

@@ -1,4 +1,4 @@
-"""Genotypes as points of a cube, for optimizers that calculate with them: what `differential_evolution` and `pso` share."""
+"""Genotypes as points of a cube, for optimizers that calculate with them: what `differential_evolution`, `dehb` and `pso` share."""
 
 from __future__ import annotations
 
@@ -63,6 +63,13 @@ class Vectors:
             else:
                 numbers += decision.domain.encode(slot)
         return np.array(numbers)
+
+    def crossed(self, target: Vector, mutant: Vector, rate: float, rng: Generator) -> Genotype:
+        """The genotype of the target with each decision taken from the mutant with probability `rate`, and one of them surely (binomial crossover)."""
+        decisions = len(self._decisions)
+        chosen = rng.random(decisions) < rate
+        chosen[int(rng.random() * decisions)] = True
+        return self.decode(np.where(chosen[self.owners], mutant, target))
 
 
 def _numbers(domain: Domain) -> int:
