@@ -27,16 +27,11 @@ _LEAST = 4  # cmaes divides by zero with fewer
 _PAST = 3  # generations of which a late trial's point is still known
 
 
-def _positive(instance: Any, attribute: attrs.Attribute[Any], value: int | None) -> None:
-    if value is not None and value < _LEAST:
-        raise ValueError(f"'{attribute.alias}' must be >= {_LEAST}: {value}")
-
-
 @attrs.frozen
 class Config:
     """How many trials make a generation, and how wide the first is."""
 
-    population: int | None = attrs.field(default=None, validator=_positive)
+    population: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(_LEAST)))
     """How many trials are told before the distribution changes; without it 4 + 3 ln(dimensions), and no fewer than run at once."""
     sigma: float = attrs.field(default=1 / 6, validator=[attrs.validators.gt(0.0), attrs.validators.le(1.0)])
     """The first standard deviation, as a share of the range of a decision."""
@@ -70,9 +65,8 @@ class CmaEs:
         self._told = 0
         self._first: Standing | None = None
         self._members: list[tuple[Standing, int, Any]] = []
-        self._kept: dict[
-            int, tuple[Genotype, Any]
-        ] = {}  # by seed: what this generation has drawn, to save drawing it again
+        # By seed: what this generation has drawn, to save drawing it again.
+        self._kept: dict[int, tuple[Genotype, Any]] = {}
         self._past: deque[Law] = deque(maxlen=_PAST)
         self._now: Law | None = self._begun(None) if size else None
 

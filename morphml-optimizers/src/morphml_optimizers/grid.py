@@ -14,10 +14,8 @@ from morphml_core.space.decisions import Genotype
 from morphml_optimizers.enumeration import Enumeration, Permutation
 
 _SHUFFLE = 5  # stream of problem.rng: the order
-_FIRST, _EACH = (
-    20_000,
-    1_000,
-)  # how many points are looked at where constraints refuse all, and how many more with each trial
+_FIRST = 20_000  # how many points are looked at where constraints refuse all
+_EACH = 1_000  # and how many more with each trial
 
 
 @attrs.frozen

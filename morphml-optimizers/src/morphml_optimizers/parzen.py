@@ -77,11 +77,13 @@ class Layout:
         owner: list[int] = []
         codes: list[int] = []
         steps: list[float] = []
-        for decision in decisions.decisions:
+        self._first: list[int] = []
+        for index, decision in enumerate(decisions.decisions):
             domain, at = decision.domain, len(codes)
             key = (decision.parent, frozenset(decision.when))
             if key not in keys:
                 keys[key] = len(self.groups)
+                self._first.append(index)
                 parent = -1 if decision.parent is None else decisions.index(decision.parent)
                 self.groups.append(Group(parent, key[1], owner[self._domains[parent][1]] if parent >= 0 else -1))
             self._domains.append((domain, at))
@@ -94,9 +96,6 @@ class Layout:
         numbers = self.codes[self.coded]
         self._offsets = np.cumsum(numbers) - numbers
         self.columns = np.repeat(self.coded, numbers)
-        self._first = [owner.index(group) for group in range(len(self.groups))]
-        starts = [at for _, at in self._domains]
-        self._first = [starts.index(at) for at in self._first]
 
     def empty(self, count: int) -> Rows:
         """Rows to be filled."""

@@ -85,8 +85,8 @@ def _in_parts(fit: Sequence[E], count: int, kept: Collection[Identity]) -> list[
     return [best for part, share in zip(parts, counts, strict=True) for best in selected(part, share, kept)]
 
 
-def _key(entry: Entry) -> tuple[float, Losses, int]:
-    return entry.standing.violation, entry.standing.losses, entry.number
+def _key(entry: Entry) -> tuple[float, ...]:
+    return entry.standing.violation, *entry.standing.losses, float(entry.number)
 
 
 def _spread(front: Sequence[E], count: int, kept: Collection[Identity]) -> list[E]:
@@ -106,8 +106,9 @@ def net(losses: Sequence[Losses], count: int, first: Sequence[int] = ()) -> list
     start = list(dict.fromkeys(first or points.argmin(axis=0).tolist()))[:count]
     nearest = np.full(len(points), np.inf)
     for place in range(count):
-        index = start[place] if place < len(start) else int(nearest.argmax())
-        start[place:] = [*start[place:]] or [index]
+        if place == len(start):
+            start.append(int(nearest.argmax()))
+        index = start[place]
         nearest = np.minimum(nearest, np.linalg.norm(points - points[index], axis=1))
         nearest[index] = -1.0
     return start
@@ -175,7 +176,7 @@ class SortedRung(Rung):
 
     def _take(self, entry: Entry) -> None:
         if not entry.standing.failed:
-            key = _numbers(entry)
+            key = _key(entry)
             self._least = min(self._least, key)
             heapq.heappush(self._open, (key, len(self._members), entry))
             heapq.heappush(self._rest, _negated(heapq.heappushpop(self._best, _negated(key))))
@@ -186,7 +187,7 @@ class SortedRung(Rung):
         """The best that is due."""
         found = self._best_open(busy)
         allowed = len(self._members) // self._reduction - self._promoted - len(busy)
-        return found if found is not None and (allowed > 0 or _numbers(found) == self._least) else None
+        return found if found is not None and (allowed > 0 or _key(found) == self._least) else None
 
     def left(self) -> Entry | None:
         """The best that is open."""
@@ -207,10 +208,6 @@ class SortedRung(Rung):
         for pair in skipped:
             heapq.heappush(self._open, pair)
         return found
-
-
-def _numbers(entry: Entry) -> tuple[float, ...]:
-    return entry.standing.violation, *entry.standing.losses, float(entry.number)
 
 
 def _negated(key: tuple[float, ...]) -> tuple[float, ...]:
