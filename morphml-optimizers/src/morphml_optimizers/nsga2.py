@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from morphml_core.plugins.component import optimizer
@@ -34,18 +36,20 @@ class Nsga2(SteadyState):
         super().__init__(problem, config.population, config.crossover)
         self._distances: list[float] = []
 
-    def sort(self) -> None:
-        """Also the crowding of each of the living, among its front."""
-        super().sort()
+    def settled(self) -> None:
+        """Measure how crowded each of the living is, among its front."""
         self._distances = [0.0] * len(self.living)
         for front in self.fronts:
-            found = crowding([self.living[index][1].losses for index in front])
-            for index, distance in zip(front, found, strict=True):
+            for index, distance in zip(front, self._crowding(front), strict=True):
                 self._distances[index] = distance
+
+    def _crowding(self, front: Sequence[int]) -> list[float]:
+        return crowding([self.living[index][1].losses for index in front])
 
     def leaving(self) -> int:
         """The most crowded of the last front; of those, the last that came."""
-        return min(self.fronts[-1], key=lambda index: (self._distances[index], -index))
+        last = self.fronts[-1]
+        return min(zip(self._crowding(last), last, strict=True), key=lambda pair: (pair[0], -pair[1]))[1]
 
     def preference(self, index: int) -> float:
         """The less crowded wins."""

@@ -13,6 +13,8 @@ from morphml_core.problem import Problem
 from morphml_optimizers.nondominated import directions
 from morphml_optimizers.steady import SteadyState
 
+_FLAT = 1e-5  # how far an extreme point may be off the plane that was found, where its offset is 1
+
 
 @attrs.frozen
 class Config:
@@ -62,7 +64,7 @@ class Scale:
             plane = np.linalg.solve(sides, np.ones(len(sides)))
         except np.linalg.LinAlgError:
             return found
-        if np.allclose(sides @ plane, 1.0) and (plane > 0.0).all():
+        if np.abs(sides @ plane - 1.0).max() <= _FLAT and (plane > 0.0).all():
             found = np.minimum(self._ideal + 1.0 / plane, self._worst)
         return found
 

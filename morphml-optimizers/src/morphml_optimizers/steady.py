@@ -31,7 +31,11 @@ class SteadyState(ABC):
     def leaving(self) -> int:
         """The index of one of the last front: who leaves when there is one too many."""
 
-    def sort(self) -> None:
+    def settled(self) -> None:
+        """Called when the living, their fronts and ranks have changed."""
+        return
+
+    def _sort(self) -> None:
         """Bring `fronts` and `ranks` up to date with `living`."""
         self.fronts = ranked([mine for _, mine in self.living])
         self.ranks = [0] * len(self.living)
@@ -60,10 +64,16 @@ class SteadyState(ABC):
         if any(other.genotype == trial.genotype for other, _ in self.living):
             return
         self.living.append((trial, mine))
-        self.sort()
+        self._sort()
         if full:
-            del self.living[self.leaving()]
-            self.sort()
+            self._leave(self.leaving())
+        self.settled()
+
+    def _leave(self, index: int) -> None:
+        """Let one of the last front go: it dominates nobody, so that the fronts of all others stay as they are."""
+        self.fronts[-1].remove(index)
+        self.fronts = [[other - (other > index) for other in front] for front in self.fronts if front]
+        del self.living[index], self.ranks[index]
 
     def _parents(self, number: int, rng: Generator) -> tuple[Trial, Trial] | None:
         if not self.living:
