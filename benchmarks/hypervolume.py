@@ -38,7 +38,7 @@ from morphml_core.problem import Objective, Problem, Trial, TrialState
 from morphml_core.space.decisions import Genotype
 from morphml_core.space.domains import Choice
 from morphml_core.space.space import SearchSpace
-from regret import references
+from regret import optimizers
 
 Array = NDArray[np.float64]
 REFERENCE = 1.1
@@ -245,7 +245,7 @@ def line(result: Mapping[str, Any]) -> str:
 
 def methods(given: argparse.Namespace) -> list[Method]:
     """The optimizers and peers that the command line names."""
-    ours = [Method(ref.name, ref.options, partial(searched, ref)) for ref in references(given.optimizer, given.options)]
+    ours = [Method(ref.name, ref.options, partial(searched, ref)) for ref in optimizers(given)]
     return ours + [Method(f"pymoo {name}", {}, partial(searched_by_pymoo, name)) for name in given.peers]
 
 

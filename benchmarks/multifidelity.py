@@ -52,7 +52,7 @@ from morphml_core.problem import Problem, Proposal, Trial, TrialState
 from morphml_core.protocols import Optimizer
 from morphml_core.storage.memory import Memory
 from morphml_core.work import Work
-from regret import references
+from regret import optimizers
 
 Array = NDArray[np.float64]
 CASES = ("nlp", "front", "lcdb", "nasbench201", "workers")
@@ -353,10 +353,10 @@ def results(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def _measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    data, optimizers = tables.data_folder(given.data), list(references(given.optimizer, given.options))
+    data, wanted = tables.data_folder(given.data), optimizers(given)
     with ProcessPoolExecutor(given.processes) as pool:
         for case in given.case:
-            for optimizer in optimizers:
+            for optimizer in wanted:
                 yield measure(case, optimizer, data, given.runs, pool)
         for pruner in PEERS if given.peers else ():
             runs = list(pool.map(partial(run_optuna, pruner, data), range(given.runs)))

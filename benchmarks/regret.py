@@ -352,6 +352,14 @@ def references(names: Sequence[str], options: Sequence[str]) -> Iterator[Compone
         yield Loader().load(ComponentRef("optimizer", name, known)).ref
 
 
+def optimizers(given: argparse.Namespace) -> list[ComponentRef]:
+    """The optimizers that the command line names, with their options.  Raises `MorphMLError` where it names no peers either."""
+    found = list(references(given.optimizer, given.options))
+    if not found and not given.peers:
+        raise MorphMLError("nothing to run; name optimizers with --optimizer, or other libraries with --peers")
+    return found
+
+
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -421,9 +429,7 @@ def chosen(given: argparse.Namespace) -> list[Table]:
 def methods(given: argparse.Namespace) -> list[Method]:
     """The optimizers and peers that the command line names."""
     peers.check(given.peers)
-    ours = [Method(ref.name, ref, given.flat) for ref in references(given.optimizer, given.options)]
-    if not ours and not given.peers:
-        raise MorphMLError("nothing to run; name optimizers with --optimizer, or other libraries with --peers")
+    ours = [Method(ref.name, ref, given.flat) for ref in optimizers(given)]
     return ours + [Method(name) for name in given.peers]
 
 

@@ -64,3 +64,9 @@ def test_pymoo_searches_the_same_tables(data):
 def test_an_option_that_nobody_has(data):
     done = hypervolume("--data", data, "--optimizer", "nsga2", "--options", "size=3")
     assert (done.returncode, done.stderr) == (2, "error: none of the optimizers nsga2 has an option 'size'\n")
+
+
+def test_nothing_to_run():
+    done = hypervolume()
+    expected = "error: nothing to run; name optimizers with --optimizer, or other libraries with --peers\n"
+    assert (done.returncode, done.stderr) == (2, expected)

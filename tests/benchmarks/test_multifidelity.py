@@ -111,6 +111,7 @@ def test_workers_are_busy(data):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        ((), "nothing to run; name optimizers with --optimizer, or other libraries with --peers"),
         (("--optimizer", "ahsa"), "there is no optimizer 'ahsa'; did you mean 'asha'?"),
         (("--optimizer", "asha", "--data", "nowhere"), "there is no file nowhere/nas_bench_nlp_wikitext2/curves.json.gz; name the folder of the published tables with --data"),
         (("--optimizer", "asha", "--options", "size=1"), "none of the optimizers asha has an option 'size'"),
