@@ -75,8 +75,8 @@ class Commands(click.Group):
 
 def _forget_output() -> None:
     """Let what could not be written go: otherwise Python tries once more at its end, and fails with a code of its own."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, ValueError), open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -69,10 +69,9 @@ def _failure(experiment: Experiment, config: str) -> str:
         return f"no trial of '{name}' succeeded{_reason(experiment.state.trials.values())}; {more}"
     problem = experiment.problem
     refusal = problem.refusal(problem.decisions.sample(problem.rng(0, stream=2)))
-    why = f"every candidate is refused; one, for example, {refusal}; loosen the constraints, or widen the space" if refusal else (
-        "the optimizer proposed none"
-    )  # fmt: skip
-    return f"'{name}' has no trial: {why}"
+    if not refusal:
+        return f"'{name}' has no trial: the optimizer proposed none"
+    return f"'{name}' has no trial: every candidate is refused; one, for example, {refusal}; loosen the constraints, or widen the space"
 
 
 def _reason(trials: Iterable[Trial]) -> str:
@@ -106,9 +105,7 @@ def _simulate(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
     busy = getattr(executor, "utilization", 0.0)
     say(f"Ended: {reason}.")
     say(f"Simulated: {counted(executor.slots, 'worker')} would take {duration(seconds)}, busy {busy:.0%} of it.")
-    best = experiment.best()
-    if best is not None:
-        say(f"Best: trial {best.number}, {metrics(best.metrics, tuple(o.name for o in experiment.problem.objectives))}")
+    _say_best(experiment, say)
     found = {"workers": executor.slots, "seconds": seconds, "utilization": busy}
     return {**experiment.summary(), "reason": reason, "simulated": found}
 
@@ -122,12 +119,16 @@ def _search(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
             click.echo(f"Interrupted; nothing is lost. `morphml run {shlex.quote(config)}` goes on.", err=True)
         raise
     say(f"Ended: {reason}.")
+    _say_best(experiment, say)
+    exported = _export(experiment, say)
+    return {**experiment.summary(), "reason": reason, "report": _report(experiment, say), "export": exported}
+
+
+def _say_best(experiment: Experiment, say: Say) -> None:
     best = experiment.best()
     if best is not None:
         names = tuple(objective.name for objective in experiment.problem.objectives)
         say(f"Best: trial {best.number}, {metrics(best.metrics, names)}")
-    exported = _export(experiment, say) if best is not None else None
-    return {**experiment.summary(), "reason": reason, "report": _report(experiment, say), "export": exported}
 
 
 def _export(experiment: Experiment, say: Say) -> dict[str, Any] | None:
