@@ -70,14 +70,14 @@ def test_places_in_origins():
     assert place_of(attrs.evolve(trial, origin="random"), "particle ", 3) is None
 
 
-def test_a_plan_hears_how_many_were_born_before():
+def test_a_plan_hears_how_many_are_pending():
     given = problem("flat")
     seen = []
 
-    def plan(born, rng):
-        seen.append(born)
-        return lambda: given.decisions.sample(rng), f"born {born}"
+    def plan(waiting, rng):
+        seen.append(waiting)
+        return lambda: given.decisions.sample(rng), f"after {waiting}"
 
-    found = proposed(given, Fresh(given), [50, 51, 52], sampled(given, 4), 10, plan)
-    assert seen == [14, 15, 16]
-    assert [proposal.origin for proposal in found] == ["born 14", "born 15", "born 16"]
+    found = proposed(given, Fresh(given), [50, 51, 52], sampled(given, 4), plan)
+    assert seen == [4, 5, 6]
+    assert [proposal.origin for proposal in found] == ["after 4", "after 5", "after 6"]

@@ -62,7 +62,6 @@ class CmaEs:
         self._sigma = config.sigma
         self._population = config.population or max(4 + int(3 * math.log(max(size, 1))), problem.parallelism)
         self._generation = 0
-        self._told = 0
         self._first: Standing | None = None
         self._members: list[tuple[Standing, int, Any]] = []
         # By seed: what this generation has drawn, to save drawing it again.
@@ -72,9 +71,9 @@ class CmaEs:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """Draws from the distribution.  Takes as long whatever the number of trials told."""
-        return proposed(self._problem, self._fresh, numbers, pending, self._told, self._plan)
+        return proposed(self._problem, self._fresh, numbers, pending, self._plan)
 
-    def _plan(self, born: int, rng: Generator) -> tuple[Callable[[], Genotype], str]:
+    def _plan(self, pending: int, rng: Generator) -> tuple[Callable[[], Genotype], str]:
         if self._now is None:
             return partial(self._problem.decisions.sample, rng), "random"
         genotype, _ = self._drawn(0, self._now, rng)
@@ -101,7 +100,6 @@ class CmaEs:
         """Collect a generation; when it is complete, the distribution changes."""
         self._fresh.tell(trials)
         for trial in trials:
-            self._told += 1
             if self._now is not None:
                 self._take(trial, standing(self._problem, trial), self._now)
 

@@ -78,7 +78,7 @@ class DifferentialEvolution:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """Random genotypes at first, children later.  Takes as long whatever the number of trials told."""
-        return proposed(self._problem, self._fresh, numbers, pending, self._told, self._plan)
+        return proposed(self._problem, self._fresh, numbers, pending, self._plan)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Each trial takes its place, if it is no worse than who has it."""
@@ -101,7 +101,8 @@ class DifferentialEvolution:
         else:
             self._living[place] = member
 
-    def _plan(self, born: int, rng: Generator) -> tuple[Callable[[], Genotype], str]:
+    def _plan(self, pending: int, rng: Generator) -> tuple[Callable[[], Genotype], str]:
+        born = self._told + pending
         if born < self._config.population or len(self._living) < _LEAST:
             return partial(self._problem.decisions.sample, rng), "random"
         place = born % self._config.population % len(self._living)

@@ -74,9 +74,10 @@ class ParticleSwarm:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """Random genotypes at first, steps of the particles later.  Takes as long whatever the number of trials told."""
-        return proposed(self._problem, self._fresh, numbers, pending, self._told, self._plan)
+        return proposed(self._problem, self._fresh, numbers, pending, self._plan)
 
-    def _plan(self, born: int, rng: Generator) -> tuple[Callable[[], Genotype], str]:
+    def _plan(self, pending: int, rng: Generator) -> tuple[Callable[[], Genotype], str]:
+        born = self._told + pending
         if born < self._config.population or not self._swarm:
             return partial(self._problem.decisions.sample, rng), "random"
         place = born % self._config.population % len(self._swarm)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import attrs
@@ -13,13 +13,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from morphml_core.optimizer.fresh import Fresh, taken
+from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.space.decisions import Genotype
 from morphml_optimizers.policy import Policy
 from morphml_optimizers.ranking import standing
 from morphml_optimizers.single import single_objective
+from morphml_optimizers.vectors import proposed
 
 Array = NDArray[np.float64]
 
@@ -72,16 +73,10 @@ class Reinforce:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """Genotypes drawn from the policy.  Takes as long whatever the number of trials told."""
-        busy = taken(pending)
-        proposals: list[Proposal] = []
-        for number in numbers:
-            rng = self._problem.lent_rng(number)
-            genotype = self._fresh.draw(partial(next, self._drawn(rng)), busy, rng)
-            if genotype is None:
-                break
-            busy.add(genotype)
-            proposals.append(Proposal(genotype, origin=_ORIGIN))
-        return proposals
+        return proposed(self._problem, self._fresh, numbers, pending, self._plan)
+
+    def _plan(self, pending: int, rng: Generator) -> tuple[Callable[[], Genotype], str]:
+        return partial(next, self._drawn(rng)), _ORIGIN
 
     def _drawn(self, rng: Generator) -> Iterator[Genotype]:
         share = 0.0

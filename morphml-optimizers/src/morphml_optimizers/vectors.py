@@ -84,17 +84,17 @@ def reflected(vector: Vector) -> Vector:
 
 
 Plan = Callable[[int, Generator], tuple[Callable[[], Genotype], str]]
-"""From how many trials were born before, and the generator of a trial number, to what makes its genotype and where that is from."""
+"""From how many trials are pending, and the generator of a trial number, to what makes its genotype and where that is from."""
 
 
 def proposed(
-    problem: Problem, fresh: Fresh, numbers: Sequence[int], pending: Sequence[Trial], told: int, plan: Plan
+    problem: Problem, fresh: Fresh, numbers: Sequence[int], pending: Sequence[Trial], plan: Plan
 ) -> list[Proposal]:
     """A proposal a number, as planned; fewer where the space is exhausted."""
     busy, proposals = taken(pending), list[Proposal]()
     for number in numbers:
         rng = problem.lent_rng(number)
-        make, origin = plan(told + len(pending) + len(proposals), rng)
+        make, origin = plan(len(pending) + len(proposals), rng)
         genotype = fresh.draw(make, busy, rng)
         if genotype is None:
             break
