@@ -22,6 +22,7 @@ from morphml_core.testing.problems import (
     Search,
     failed,
     finished,
+    pending,
     problem,
     sampled,
     stopped,
@@ -102,7 +103,7 @@ class OptimizerSuite:
         for number in (100, 101, 102):
             found = search.optimizer.ask([number], busy)
             single += found
-            busy += [_pending(given, number, proposal) for proposal in found]
+            busy += [pending(given, number, proposal) for proposal in found]
         assert together == single
 
     @every_space
@@ -303,10 +304,6 @@ def _with_epochs(space: str, objectives: Sequence[Objective]) -> Problem:
 
 def _slow(given: Problem, number: int, proposal: Proposal) -> Trial:
     return attrs.evolve(finished(given, number, proposal), duration=1000.0 / (number + 1), attempt=1 + number % 3)
-
-
-def _pending(given: Problem, number: int, proposal: Proposal) -> Trial:
-    return _as_pending(finished(given, number, proposal))
 
 
 def _as_pending(trial: Trial) -> Trial:

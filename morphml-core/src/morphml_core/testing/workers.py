@@ -20,6 +20,7 @@ from morphml_core.testing.problems import measure
 from morphml_core.work import Work
 
 EPOCHS = 9
+WINDOW = 8  # of trials that reproducible searches have pending
 
 
 @attrs.frozen
@@ -50,8 +51,8 @@ class Uneven:
 
 
 def searched(
-    make: Callable[[Problem], Optimizer], problem: Problem, workers: int, *, trials: int = 40, window: int = 8, failures: float = 0.2
-) -> list[Trial]:  # fmt: skip
+    make: Callable[[Problem], Optimizer], problem: Problem, workers: int, *, trials: int = 40, failures: float = 0.2
+) -> list[Trial]:
     """The trials of a reproducible search on so many workers, without times and attempts.
 
     A worker dies during an attempt with probability `failures`; the trial then runs again.
@@ -59,7 +60,7 @@ def searched(
     with TemporaryDirectory() as folder:
         work = Work(problem.space, Uneven(problem.decisions), local.component.create(local.Config(folder), "search"))
         executor = simulated.SimulatedExecutor(simulated.Config(workers=workers, failures=failures, seed=workers), work)
-        settings = Settings(stop=Stop(trials=trials), window=window, retries=1000)
+        settings = Settings(stop=Stop(trials=trials), window=WINDOW, retries=1000)
         loop = Loop(problem, make(problem), executor, Memory().open("search"), settings, clock=executor.clock)
         loop.run()
     return [attrs.evolve(trial, attempt=1, duration=0.0) for trial in loop.state.trials.values()]
