@@ -32,17 +32,11 @@ CONFIGS = {
 }
 
 
-def with_epochs(given, epochs=9):
-    if given.budget.epochs is None:
-        given.budget = Budget(epochs)
-    return given
-
-
 class TestAsha(OptimizerSuite):
     repeats = True
 
     @pytest.fixture(params=CONFIGS.values(), ids=CONFIGS)
-    def make(self, request):
+    def make(self, request, with_epochs):
         return lambda problem: Asha(request.param, with_epochs(problem))
 
 
@@ -54,7 +48,7 @@ def began(given, count, first=0):
     return optimizer, trials
 
 
-def test_a_third_of_each_rung_goes_on_from_its_trial_the_best_first():
+def test_a_third_of_each_rung_goes_on_from_its_trial_the_best_first(with_epochs):
     given = with_epochs(problem("flat"))
     optimizer, trials = began(given, 7)
     assert {trial.budget for trial in trials} == {Budget(1)}
@@ -72,7 +66,7 @@ def test_a_third_of_each_rung_goes_on_from_its_trial_the_best_first():
     assert [proposal.genotype for proposal in found[:2]] == [trial.genotype for trial in best[:2]]
 
 
-def test_the_highest_rung_goes_first():
+def test_the_highest_rung_goes_first(with_epochs):
     given = with_epochs(problem("flat"))
     optimizer, trials = began(given, 9)
     optimizer.tell(trials)
@@ -83,7 +77,7 @@ def test_the_highest_rung_goes_first():
     assert proposal.continues == min(second, key=given.rank_key).number
 
 
-def test_what_is_pending_is_not_promoted_again():
+def test_what_is_pending_is_not_promoted_again(with_epochs):
     given = with_epochs(problem("flat"))
     optimizer, trials = began(given, 6)
     optimizer.tell(trials)
@@ -94,7 +88,7 @@ def test_what_is_pending_is_not_promoted_again():
 
 
 @pytest.mark.parametrize("end", [failed, stopped])
-def test_failed_and_stopped_trials_count_as_the_worst_and_are_not_promoted(end):
+def test_failed_and_stopped_trials_count_as_the_worst_and_are_not_promoted(end, with_epochs):
     given = with_epochs(problem("flat"))
     optimizer, trials = began(given, 6)
     best = min(trials, key=given.rank_key)
@@ -106,7 +100,7 @@ def test_failed_and_stopped_trials_count_as_the_worst_and_are_not_promoted(end):
     assert [proposal.continues for proposal in found] == [best.number, None]
 
 
-def test_a_promoted_trial_that_fails_leaves_its_place_to_others():
+def test_a_promoted_trial_that_fails_leaves_its_place_to_others(with_epochs):
     given = with_epochs(problem("flat"))
     optimizer, trials = began(given, 3)
     optimizer.tell(trials)
@@ -115,7 +109,7 @@ def test_a_promoted_trial_that_fails_leaves_its_place_to_others():
     assert optimizer.ask([4], [])[0].continues is None
 
 
-def test_the_best_is_found_with_a_seventh_of_the_epochs():
+def test_the_best_is_found_with_a_seventh_of_the_epochs(with_epochs):
     given = with_epochs(problem("small"), 27)
     search = Search(Asha(Config(), given), given, 4).run(1000)
     assert search.ended
@@ -128,7 +122,7 @@ def test_the_best_is_found_with_a_seventh_of_the_epochs():
     assert spent < 48 * 27 / 7
 
 
-def test_equal_networks_are_promoted_once_and_go_on_from_the_checkpoint_that_there_is():
+def test_equal_networks_are_promoted_once_and_go_on_from_the_checkpoint_that_there_is(with_epochs):
     given = with_epochs(problem("cell"))
     optimizer, trials = began(given, 4)
     best = min(trials, key=given.rank_key)
@@ -141,7 +135,7 @@ def test_equal_networks_are_promoted_once_and_go_on_from_the_checkpoint_that_the
     assert [proposal.continues for proposal in optimizer.ask([4, 5], [])] == [best.number, None]
 
 
-def test_trials_of_others_fill_the_rungs_whose_budget_they_had():
+def test_trials_of_others_fill_the_rungs_whose_budget_they_had(with_epochs):
     given = with_epochs(problem("flat"))
     optimizer, trials = began(given, 6)
     ranked = sorted(trials, key=given.rank_key)
@@ -153,7 +147,7 @@ def test_trials_of_others_fill_the_rungs_whose_budget_they_had():
     assert [proposal.continues for proposal in found] == [ranked[1].number, None]
 
 
-def test_a_search_that_ends_early_takes_its_best_to_the_largest_budget():
+def test_a_search_that_ends_early_takes_its_best_to_the_largest_budget(with_epochs):
     given = with_epochs(problem("single"), 27)
     search = Search(Asha(Config(), given), given, 3).run(100)
     trials = list(search.past())
@@ -168,7 +162,7 @@ def with_metrics(trial, accuracy, cost):
     return attrs.evolve(trial, metrics={"accuracy": accuracy, "cost": cost})
 
 
-def test_several_objectives_promote_the_front_and_then_what_is_far_apart():
+def test_several_objectives_promote_the_front_and_then_what_is_far_apart(with_epochs):
     given = with_epochs(problem("flat", BOTH))
     optimizer, trials = began(given, 12)
     front = [(0.90, 9.0), (0.899, 8.9), (0.898, 8.8), (0.5, 5.0), (0.1, 1.0)]
@@ -179,7 +173,7 @@ def test_several_objectives_promote_the_front_and_then_what_is_far_apart():
     assert found[4].continues is None
 
 
-def test_infeasible_trials_are_promoted_last():
+def test_infeasible_trials_are_promoted_last(with_epochs):
     given = with_epochs(problem("flat", BOTH))
     given.constraints = (Constraint("cost", "<=", 2.0),)
     optimizer, trials = began(given, 3)
@@ -193,7 +187,7 @@ def test_infeasible_trials_are_promoted_last():
     assert optimizer.ask([3], [])[0].continues == 1
 
 
-def test_a_search_with_two_objectives_reaches_the_largest_budget_with_a_part_of_the_trials():
+def test_a_search_with_two_objectives_reaches_the_largest_budget_with_a_part_of_the_trials(with_epochs):
     given = with_epochs(problem("flat", BOTH))
     search = Search(Asha(Config(), given), given, 4).run(400)
     counts = Counter(proposal.budget.epochs for proposal in search.proposals.values())
@@ -202,7 +196,7 @@ def test_a_search_with_two_objectives_reaches_the_largest_budget_with_a_part_of_
     assert 15 < counts[9] < 60
 
 
-def test_what_cannot_be_wrapped():
+def test_what_cannot_be_wrapped(with_epochs):
     part = wrapped(hyperband)
     with pytest.raises(ConfigurationError) as error:
         Asha(Config(optimizer=part), with_epochs(problem("flat")))
@@ -221,7 +215,7 @@ def test_no_epochs():
     )
 
 
-def test_a_random_search_is_what_it_wraps_by_default():
+def test_a_random_search_is_what_it_wraps_by_default(with_epochs):
     given = with_epochs(problem("flat"))
     named = Part(ComponentRef("optimizer", "random"), random_component, RandomConfig())
     found = [Search(Asha(config, given), given, 3).run(60).proposals for config in (Config(), Config(optimizer=named))]
@@ -229,7 +223,7 @@ def test_a_random_search_is_what_it_wraps_by_default():
 
 
 @pytest.mark.parametrize("objectives", [ACCURACY, BOTH], ids=["one objective", "two objectives"])
-def test_asking_and_telling_cost_as_much_after_many_trials(objectives):
+def test_asking_and_telling_cost_as_much_after_many_trials(objectives, with_epochs):
     given = with_epochs(problem("flat", objectives))
     optimizer, times = Asha(Config(), given), []
     for number in range(3000):

@@ -1,21 +1,17 @@
-"""BOHB: the suite, whose trials its model learns from, the random share, and that it finds more than Hyperband."""
+"""BOHB: the suite, whose trials its model learns from, and the random share."""
 
 from __future__ import annotations
 
-import statistics
-
 import attrs
-import numpy as np
 import pytest
 
 from morphml_core.errors import ConfigurationError
 from morphml_core.plugins.component import ComponentRef, Part
 from morphml_core.problem import Budget
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import Search, finished, problem, sampled
-from morphml_optimizers import asha, hyperband, local_search, tpe
+from morphml_core.testing.problems import problem, sampled
+from morphml_optimizers import asha, local_search, tpe
 from morphml_optimizers.bohb import Bohb, Config
-from morphml_optimizers.hyperband import Hyperband
 
 
 def wrapped(module, **options):
@@ -29,17 +25,11 @@ CONFIGS = {
 }
 
 
-def with_epochs(given, epochs=9):
-    if given.budget.epochs is None:
-        given.budget = Budget(epochs)
-    return given
-
-
 class TestBohb(OptimizerSuite):
     repeats = True
 
     @pytest.fixture(params=CONFIGS.values(), ids=CONFIGS)
-    def make(self, request):
+    def make(self, request, with_epochs):
         return lambda problem: Bohb(request.param, with_epochs(problem))
 
 
@@ -50,7 +40,7 @@ def short(trial, budget):
 
 
 @pytest.mark.parametrize("count", [9, 10])
-def test_the_model_is_of_the_largest_budget_with_enough_results(count):
+def test_the_model_is_of_the_largest_budget_with_enough_results(count, with_epochs):
     """The short trainings say the opposite: what is proposed tells whom the model believes."""
     given = with_epochs(problem("flat"))
     optimizer = Bohb(Config(random=0.0), given)
@@ -67,7 +57,7 @@ def test_the_model_is_of_the_largest_budget_with_enough_results(count):
     assert agreed >= 17  # the plain one may propose what is known at another budget
 
 
-def test_a_share_is_drawn_at_random():
+def test_a_share_is_drawn_at_random(with_epochs):
     given = with_epochs(problem("mixed"))
     optimizer = Bohb(Config(random=0.25), given)
     optimizer.tell([attrs.evolve(trial, budget=Budget(1)) for trial in sampled(given, 40)])
@@ -78,33 +68,7 @@ def test_a_share_is_drawn_at_random():
     assert not any(model.ask([number], [])[0].origin.startswith("random") for number in range(1000, 1020))
 
 
-def noisy(given, number, proposal):
-    """A result whose error falls with the epochs."""
-    trial = finished(given, number, proposal)
-    noise = float(np.random.default_rng(number).normal()) * 0.05 / proposal.budget.epochs
-    return attrs.evolve(trial, metrics={**trial.metrics, "accuracy": trial.metrics["accuracy"] + noise})
-
-
-def test_it_finds_more_than_hyperband():
-    found = {}
-    for make in (lambda given: Hyperband(hyperband.Config(), given), lambda given: Bohb(Config(), given)):
-        scores = []
-        for seed in range(6):
-            given = with_epochs(problem("flat", seed=seed))
-            trials = Search(make(given), given, 4, noisy).run(150).past()
-            best = min((trial for trial in trials if trial.budget.epochs == 9), key=given.rank_key)
-            scores.append(finished(given, 0, best).metrics["accuracy"])
-        found[len(found)] = statistics.fmean(scores)
-    assert found[1] > found[0] + 0.005
-
-
-def test_what_does_not_fit():
-    with pytest.raises(ConfigurationError) as error:
-        Bohb(Config(brackets=5), with_epochs(problem("flat")))
-    assert (
-        str(error.value)
-        == "optimizer.brackets: optimizer 'bohb': 'brackets' is 5, but there are 3 budgets (1, 3, 9); give at most 3"
-    )
+def test_what_does_not_fit(with_epochs):
     with pytest.raises(ConfigurationError, match="'bohb' cannot wrap 'asha', which gives trials budgets of its own"):
         Bohb(Config(optimizer=wrapped(asha)), with_epochs(problem("flat")))
     with pytest.raises(ValueError, match=r"'random' must be <= 1\.0: 1\.5"):

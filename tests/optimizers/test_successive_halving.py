@@ -20,17 +20,11 @@ CONFIGS = {
 }
 
 
-def with_epochs(given, epochs=9):
-    if given.budget.epochs is None:
-        given.budget = Budget(epochs)
-    return given
-
-
 class TestSuccessiveHalving(OptimizerSuite):
     repeats = True
 
     @pytest.fixture(params=CONFIGS.values(), ids=CONFIGS)
-    def make(self, request):
+    def make(self, request, with_epochs):
         return lambda problem: SuccessiveHalving(request.param, with_epochs(problem))
 
 
@@ -42,7 +36,7 @@ def run(optimizer, given, first, count):
     ]
 
 
-def test_a_rung_is_complete_before_its_best_go_on():
+def test_a_rung_is_complete_before_its_best_go_on(with_epochs):
     given = with_epochs(problem("flat"))
     optimizer = SuccessiveHalving(Config(candidates=9), given)
     trials = run(optimizer, given, 0, 20)
@@ -68,7 +62,7 @@ def test_a_rung_is_complete_before_its_best_go_on():
     assert not {trial.genotype for trial in trials} & {proposal.genotype for proposal in again}
 
 
-def test_failed_trials_complete_a_rung():
+def test_failed_trials_complete_a_rung(with_epochs):
     given = with_epochs(problem("flat"))
     optimizer = SuccessiveHalving(Config(candidates=9), given)
     trials = run(optimizer, given, 0, 9)
@@ -80,14 +74,14 @@ def test_failed_trials_complete_a_rung():
     assert [proposal.origin for proposal in optimizer.ask([10], [])] == ["random | bracket 1"]
 
 
-def test_a_bracket_in_which_all_fail_is_over():
+def test_a_bracket_in_which_all_fail_is_over(with_epochs):
     given = with_epochs(problem("flat"))
     optimizer = SuccessiveHalving(Config(candidates=4), given)
     optimizer.tell([failed(given, trial.number, trial) for trial in run(optimizer, given, 0, 4)])
     assert [proposal.origin for proposal in optimizer.ask([4], [])] == ["random | bracket 1"]
 
 
-def test_a_space_that_ends_closes_the_first_rung():
+def test_a_space_that_ends_closes_the_first_rung(with_epochs):
     given = with_epochs(problem("conditional"))
     optimizer = SuccessiveHalving(Config(candidates=100), given)
     trials = run(optimizer, given, 0, 200)
@@ -111,7 +105,7 @@ def test_a_space_that_ends_closes_the_first_rung():
     assert optimizer.ask([40], []) == []
 
 
-def test_the_best_survives_and_little_is_spent():
+def test_the_best_survives_and_little_is_spent(with_epochs):
     given = with_epochs(problem("small"), 27)
     search = Search(SuccessiveHalving(Config(candidates=48), given), given, 4).run(1000)
     assert search.ended
@@ -120,7 +114,7 @@ def test_the_best_survives_and_little_is_spent():
     assert given.losses(trials[-1]) == min(map(given.losses, trials))
 
 
-def test_results_that_are_known_are_not_asked_for():
+def test_results_that_are_known_are_not_asked_for(with_epochs):
     given = with_epochs(problem("flat"))
     optimizer = SuccessiveHalving(Config(candidates=9), given)
     trials = run(optimizer, given, 0, 9)
@@ -132,7 +126,7 @@ def test_results_that_are_known_are_not_asked_for():
     assert [(p.genotype, p.budget, p.continues) for p in optimizer.ask([10], [])] == [(best[0].genotype, Budget(9), 51)]
 
 
-def test_equal_networks_go_on_once():
+def test_equal_networks_go_on_once(with_epochs):
     given = with_epochs(problem("cell"))
     optimizer = SuccessiveHalving(Config(candidates=6), given)
     trials = run(optimizer, given, 0, 6)
@@ -147,7 +141,7 @@ def test_equal_networks_go_on_once():
     assert [proposal.continues for proposal in found] == [best.number, min(others[1:], key=given.rank_key).number]
 
 
-def test_several_objectives():
+def test_several_objectives(with_epochs):
     given = with_epochs(problem("flat", BOTH))
     optimizer = SuccessiveHalving(Config(candidates=9), given)
     points = [(0.9, 9.0), (0.89, 8.9), (0.5, 5.0), (0.1, 1.0), *((0.05, 9.0 + place) for place in range(5))]
@@ -159,7 +153,7 @@ def test_several_objectives():
 
 
 @pytest.mark.parametrize(("trials", "expected"), [(None, 9), (5, 9), (13, 9), (14, 10), (100, 70), (1000, 692)])
-def test_how_many_begin(trials, expected):
+def test_how_many_begin(trials, expected, with_epochs):
     given = with_epochs(problem("flat"))
     given.trials = trials
     optimizer = SuccessiveHalving(Config(), given)
