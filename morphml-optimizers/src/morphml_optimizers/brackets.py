@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 
 import attrs
 
@@ -187,7 +188,7 @@ class Brackets:
             busy.further.add(number)
 
     def _propose(self, number: int, waiting: Sequence[Trial], busy: _Busy, draw: Draw) -> Proposal | None:
-        first = _once(draw, number, waiting)
+        first = cache(partial(draw, number, waiting))  # drawn when it is first needed, and once
         for bracket in self._standing(busy):
             key = bracket.number
             if bracket.begins:
@@ -228,15 +229,3 @@ class Brackets:
                 origin = noted(entry.origin, f"bracket {bracket.number}", f"promotion of {entry.number}")
                 return Proposal(entry.genotype, self._ladder.budget(rung), entry.number, float(rung), origin)
         return None
-
-
-def _once(draw: Draw, number: int, waiting: Sequence[Trial]) -> Callable[[], Proposal | None]:
-    """A function that draws when it is first called, and then gives the same again."""
-    found: list[Proposal | None] = []
-
-    def once() -> Proposal | None:
-        if not found:
-            found.append(draw(number, waiting))
-        return found[0]
-
-    return once
