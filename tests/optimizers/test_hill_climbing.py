@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import attrs
 import pytest
 
-from morphml_core.problem import Proposal
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import failed, problem, sampled
+from morphml_core.testing.problems import problem, sampled
 from morphml_optimizers.hill_climbing import Config, HillClimbing
 
 
@@ -66,20 +63,6 @@ def test_a_kick_changes_so_many_decisions_of_the_best_of_all():
     optimizer.tell([best, worse])
     for proposal in optimizer.ask(range(600, 620), []):
         assert sum(one != other for one, other in zip(proposal.genotype, best.genotype, strict=True)) == 3
-
-
-def test_a_failed_start_is_not_climbed_from():
-    given = problem("flat")
-    optimizer = climbing(given)
-    (trial,) = starts(given, 1)
-    optimizer.tell([failed(given, 0, Proposal(trial.genotype, origin="start"))])
-    assert origins(optimizer) == {"start"}
-
-
-@pytest.mark.parametrize("option", ["mutations", "patience"])
-def test_options_below_one(option):
-    with pytest.raises(ValueError, match=re.escape(f"'{option}' must be >= 1: 0")):
-        Config(**{option: 0})
 
 
 def test_a_kick_below_zero():

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 
 from morphml_core.optimizer import random
-from morphml_core.testing.problems import Search, problem
+from morphml_core.testing.problems import BOTH, Search, problem
 from morphml_optimizers import (
     bananas,
     cma_es,
     differential_evolution,
     genetic,
     hill_climbing,
+    moead,
+    nsga2,
+    nsga3,
+    parego,
     pso,
     random_forest,
     regularized_evolution,
@@ -64,3 +68,22 @@ def test_it_beats_random_search_on_average(module, options, seeds, trials, drawn
         problems = [problem(space, seed=seed) for seed in range(seeds)]
         found.append(sum(best(made(one, given, **given_options), given, count, slots) for given in problems))
     assert found[0] < found[1]
+
+
+def area(trials):
+    """The hypervolume of accuracy and cost, from the point (loss 0, cost 6)."""
+    found, low = 0.0, 6.0
+    for loss, cost in sorted((-trial.metrics["accuracy"], trial.metrics["cost"]) for trial in trials):
+        if cost < low:
+            found, low = found + (low - cost) * -loss, cost
+    return found
+
+
+@pytest.mark.parametrize("module", [moead, nsga2, nsga3, parego], ids=named)
+def test_its_front_has_more_volume_than_that_of_random_search(module, made):
+    for seed in range(3):
+        found = []
+        for one in (random, module):
+            given = problem("flat", BOTH, seed=seed)
+            found.append(area(Search(made(one, given), given, 2).run(300).past()))
+        assert found[0] < found[1]

@@ -7,9 +7,8 @@ import re
 import attrs
 import pytest
 
-from morphml_core.problem import Proposal
 from morphml_core.testing import OptimizerSuite
-from morphml_core.testing.problems import failed, problem, sampled
+from morphml_core.testing.problems import problem, sampled
 from morphml_optimizers.simulated_annealing import Config, SimulatedAnnealing
 
 
@@ -55,20 +54,6 @@ def test_the_temperature_falls_by_the_same_factor():
         found.append(optimizer.temperature())
         optimizer.tell([trial])
     assert found == pytest.approx([10 ** (-min(told, 10) / 5) for told in range(12)])
-
-
-def test_a_failed_start_is_not_climbed_from():
-    given = problem("flat")
-    optimizer = annealing(given)
-    (trial,) = starts(given, 1)
-    optimizer.tell([failed(given, 0, Proposal(trial.genotype, origin="start"))])
-    assert origins(optimizer) == {"start"}
-
-
-@pytest.mark.parametrize("option", ["mutations", "cooling"])
-def test_options_below_one(option):
-    with pytest.raises(ValueError, match=re.escape(f"'{option}' must be >= 1: 0")):
-        Config(**{option: 0})
 
 
 def test_it_does_not_get_hotter():
