@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from morphml_core.optimizer.fresh import Fresh
 from morphml_core.problem import Trial
 from morphml_core.testing.problems import SPACES, problem, sampled
-from morphml_optimizers.vectors import Vectors, place_of, proposed, reflected
+from morphml_optimizers.asking import proposed
+from morphml_optimizers.vectors import Vectors, place_of, reflected
 
 
 @pytest.mark.parametrize("space", sorted(SPACES))

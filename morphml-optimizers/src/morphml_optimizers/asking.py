@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import attrs
+from numpy.random import Generator
 
-from morphml_core.problem import Proposal, Trial
+from morphml_core.optimizer.fresh import Fresh
+from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.space.decisions import Genotype
 
 
@@ -32,6 +34,23 @@ def one_by_one(
         waiting.taken.add(proposal.genotype)
         proposals.append(proposal)
     return proposals
+
+
+Plan = Callable[[int, Generator], tuple[Callable[[], Genotype], str]]
+"""From how many genotypes wait, and the generator of a trial number, to what makes its genotype and where that is from."""
+
+
+def proposed(
+    problem: Problem, fresh: Fresh, numbers: Sequence[int], pending: Sequence[Trial], plan: Plan
+) -> list[Proposal]:
+    """A proposal a number, as planned; fewer where the space is exhausted."""
+
+    def propose(number: int, waiting: Waiting) -> Proposal | None:
+        make, origin = plan(len(waiting.genotypes), rng := problem.lent_rng(number))
+        genotype = fresh.draw(make, waiting.taken, rng)
+        return None if genotype is None else Proposal(genotype, origin=origin)
+
+    return one_by_one(numbers, pending, propose)
 
 
 def as_pending(number: int, proposal: Proposal) -> Trial:

@@ -16,10 +16,10 @@ from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.space.decisions import Genotype
+from morphml_optimizers.asking import proposed
 from morphml_optimizers.cma import Law, Points, Vector, law, package
 from morphml_optimizers.ranking import Standing, standing
 from morphml_optimizers.single import single_objective
-from morphml_optimizers.vectors import proposed
 
 _RESTART = 5  # stream of problem.rng: the mean of a restart
 _NOTE = "generation "

@@ -13,9 +13,10 @@ from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.space.decisions import Genotype
+from morphml_optimizers.asking import proposed
 from morphml_optimizers.ranking import Standing, standing
 from morphml_optimizers.single import single_objective
-from morphml_optimizers.vectors import Vector, Vectors, place_of, proposed, reflected
+from morphml_optimizers.vectors import Vector, Vectors, place_of, reflected
 
 _STREAM = 4  # of problem.rng: the numbers of inactive decisions
 _PARTICLE = "particle "

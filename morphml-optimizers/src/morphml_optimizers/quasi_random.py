@@ -12,10 +12,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from morphml_core.errors import Complaint, ConfigurationError
-from morphml_core.optimizer.fresh import Fresh, taken
+from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.space.decisions import Genotype
+from morphml_optimizers.asking import Waiting, one_by_one
 
 _SCRAMBLE = 6  # stream of problem.rng: how the points are scrambled
 _BLOCK = 64  # points computed at a time
@@ -45,17 +46,13 @@ class QuasiRandom:
 
     def ask(self, numbers: Sequence[int], pending: Sequence[Trial]) -> list[Proposal]:
         """One point a number.  Takes as long whatever the number of trials told."""
-        busy = taken(pending)
-        proposals: list[Proposal] = []
-        for number in numbers:
-            rng = self._problem.lent_rng(number)
-            first = self._problem.decisions.decode(self._point(number))
-            genotype = self._fresh.draw(partial(next, self._drawn(first, rng)), busy, rng)
-            if genotype is None:
-                break
-            busy.add(genotype)
-            proposals.append(Proposal(genotype, origin="sobol" if genotype == first else "random"))
-        return proposals
+        return one_by_one(numbers, pending, self._propose)
+
+    def _propose(self, number: int, waiting: Waiting) -> Proposal | None:
+        rng = self._problem.lent_rng(number)
+        first = self._problem.decisions.decode(self._point(number))
+        genotype = self._fresh.draw(partial(next, self._drawn(first, rng)), waiting.taken, rng)
+        return None if genotype is None else Proposal(genotype, origin="sobol" if genotype == first else "random")
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember what was tried."""

@@ -17,10 +17,10 @@ from morphml_core.optimizer.fresh import Fresh
 from morphml_core.plugins.component import optimizer
 from morphml_core.problem import Problem, Proposal, Trial
 from morphml_core.space.decisions import Genotype
+from morphml_optimizers.asking import proposed
 from morphml_optimizers.policy import Policy
 from morphml_optimizers.ranking import standing
 from morphml_optimizers.single import single_objective
-from morphml_optimizers.vectors import proposed
 
 Array = NDArray[np.float64]
 

@@ -20,6 +20,7 @@ from morphml_optimizers.ladder import effort
 from morphml_optimizers.nondominated import crowding, fronts
 from morphml_optimizers.parzen import Array, Density, Layout, Rows, spreads
 from morphml_optimizers.ranking import standing
+from morphml_optimizers.threads import one_thread
 
 _STEP = 0.3  # the least deviation of a kernel over an integer, in steps
 
@@ -201,7 +202,8 @@ class TreeParzen:
         below = self._density(best, weights, config.smoothing, widths)
         above = self._density(others, np.ones(len(others)), config.smoothing * _sharper(best, others), widths)
         drawn = below.draw(rng, config.candidates)
-        ratio = below.log(drawn) - above.log(drawn)
+        with one_thread():
+            ratio = below.log(drawn) - above.log(drawn)
         for index in np.argsort(-ratio, kind="stable").tolist():
             yield self._layout.genotype(drawn.units[index])
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from morphml_core.optimizer.fresh import Fresh, taken
-from morphml_core.problem import Problem, Proposal, Trial
+from morphml_core.problem import Trial
 from morphml_core.space.decisions import DecisionSpace, Genotype
 from morphml_core.space.domains import Choice, Domain
 
@@ -81,26 +79,6 @@ def reflected(vector: Vector) -> Vector:
     folded = np.abs(vector)
     mirrored: Vector = np.clip(np.where(folded > 1.0, 2.0 - folded, folded), 0.0, 1.0)
     return mirrored
-
-
-Plan = Callable[[int, Generator], tuple[Callable[[], Genotype], str]]
-"""From how many trials are pending, and the generator of a trial number, to what makes its genotype and where that is from."""
-
-
-def proposed(
-    problem: Problem, fresh: Fresh, numbers: Sequence[int], pending: Sequence[Trial], plan: Plan
-) -> list[Proposal]:
-    """A proposal a number, as planned; fewer where the space is exhausted."""
-    busy, proposals = taken(pending), list[Proposal]()
-    for number in numbers:
-        rng = problem.lent_rng(number)
-        make, origin = plan(len(pending) + len(proposals), rng)
-        genotype = fresh.draw(make, busy, rng)
-        if genotype is None:
-            break
-        busy.add(genotype)
-        proposals.append(Proposal(genotype, origin=origin))
-    return proposals
 
 
 def place_of(trial: Trial, note: str, places: int) -> int | None:
