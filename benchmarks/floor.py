@@ -3,8 +3,8 @@
     python benchmarks/floor.py --table nas_bench_macro/cifar10 'nasbench201/*' --best 1 10 50 200
 
 A search is judged by the mean of the architecture with the best query (see regret.py).  Who has queried each of the k best architectures once, and nothing
-else, has the regret that is printed: the winner is the luckiest of them, not the best.  An optimizer that finds good architectures sooner cannot go
-below it, and one that finds fewer of them can seem better.
+else, has the regret that is printed: the winner is the luckiest of them, not the best.  Once a search has
+queried many good architectures it is about there, and more of them do not help; one that queries few, or is lucky, can be below.
 """
 
 from __future__ import annotations
