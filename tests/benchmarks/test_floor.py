@@ -16,9 +16,11 @@ def test_the_floor_of_a_table_with_known_noise(script):
 
     floor = script("floor").floor
     rng = np.random.default_rng(1)
-    assert floor(Bench, 1, 50, rng) == {"mean": 0.0, "sem": 0.0}
+    assert floor(Bench, 1, 1, 50, rng) == {"mean": 0.0, "sem": 0.0}
     # The third draws 1.5 half of the time, and its mean is 0.25 less than the best.
-    assert floor(Bench, 3, 4000, rng)["mean"] == pytest.approx(0.125, abs=0.01)
+    assert floor(Bench, 3, 1, 4000, rng)["mean"] == pytest.approx(0.125, abs=0.01)
+    # In two draws it has it three times in four.
+    assert floor(Bench, 3, 2, 4000, rng)["mean"] == pytest.approx(0.1875, abs=0.01)
 
 
 def test_a_line_for_each_table(script, data, capsys):
