@@ -209,11 +209,17 @@ class Trial:
 
 @attrs.frozen
 class Resources:
-    """What one task needs: CPU cores, memory in bytes (None: no limit), and GPUs (fractions share one)."""
+    """What one task needs, or what a machine has.
+
+    CPU cores, memory in bytes (None: no limit), GPUs (a task with a fraction shares one), bytes of memory on each of these GPUs
+    (None: no limit), and labels: a task runs only where the machine has all of its labels.
+    """
 
     cpus: float = 1.0
     memory: int | None = None
     gpus: float = 0.0
+    gpu_memory: int | None = None
+    labels: frozenset[str] = frozenset()
 
 
 @attrs.frozen
@@ -248,7 +254,8 @@ class Report:
 class Outcome:
     """The end of one task.
 
-    Exactly one of three: it has `metrics` (finished), a `cause` (failed), or neither (it was cancelled).
+    Exactly one of three: it has `metrics` (finished), a `cause` (failed), or neither (it was cancelled).  `final`: the trial is not to be
+    tried again, whatever retries it has left.
     """
 
     number: int
@@ -258,6 +265,7 @@ class Outcome:
     message: str = ""
     duration: float = 0.0
     worker: str = ""
+    final: bool = False
 
 
 class _Key(ISeedSequence):

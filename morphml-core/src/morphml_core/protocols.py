@@ -289,41 +289,70 @@ class Clocked(Protocol):
 
 @attrs.frozen
 class QueuedTask:
-    """A task that waits in a master's queue.  `since` is when it was queued, `features` describe it for learning schedulers."""
+    """A task that waits in a master's queue.
+
+    `since` is when it was queued, in seconds.  `features` describe the task for schedulers that learn, the same number of them for each
+    task of an experiment: its epochs and its share of the data, then the genotype's encoding.
+    """
 
     task: Task
-    resources: Resources
     since: float
     features: tuple[float, ...] = ()
 
 
 @attrs.frozen
 class WorkerView:
-    """What a scheduler sees of one worker: free resources, and the tasks that it runs or has prefetched."""
+    """What a scheduler sees of one worker.
+
+    `capacity` is what it has, `free` what its running tasks leave of it; `running` and `prefetched` are the numbers of the tasks that it
+    runs, and that it holds and has not begun.  `assigned` counts the tasks that it was ever given, over all workers: the last assignment has
+    the highest number (0: it had none yet).
+    """
 
     name: str
-    free: Resources
     capacity: Resources
+    free: Resources
     running: tuple[int, ...] = ()
     prefetched: tuple[int, ...] = ()
+    assigned: int = 0
 
 
-@attrs.frozen
-class Assignment:
-    """A waiting (or prefetched, unstarted) task goes to a worker."""
-
-    number: int
-    worker: str
+Rank: TypeAlias = tuple[float, ...]
 
 
 class Scheduler(Protocol):
-    """Kind `scheduler`: which waiting task goes to which worker.  `create(config) -> Scheduler`."""
+    """Kind `scheduler`: which waiting task goes to which worker.  `create(config) -> Scheduler`.
 
-    def assign(self, queue: Sequence[QueuedTask], workers: Sequence[WorkerView], now: float) -> Sequence[Assignment]:
-        """Assignments that never exceed a worker's free resources.  `now` is in seconds on the clock of `since`."""
+    A scheduler only ranks.  The master keeps the queue and the workers sorted by these ranks, and gives the first task that fits
+    somewhere to the first worker that it fits; so no scheduler can give a worker more than it has, and a decision takes the same time
+    before a hundred thousand tasks and a thousand workers as before ten.  Ranks are tuples of numbers (no NaN), all of one length; the
+    smaller goes first, and equal ones go in the order in which they came.
+    """
 
-    def observe(self, queued: QueuedTask, worker: str, duration: float) -> None:
-        """A task took `duration` seconds on a worker."""
+    def task_rank(self, queued: QueuedTask) -> Rank:
+        """The place of a task in the queue.  Asked once, when it is queued, and again when `observe` says so."""
+
+    def worker_rank(self, worker: WorkerView) -> Rank:
+        """The place of a worker among those that can take a task.  Asked whenever the worker has changed, and when `observe` says so."""
+
+    def observe(self, queued: QueuedTask, worker: WorkerView, duration: float) -> bool:
+        """A task took `duration` seconds on a worker.  True: the ranks are others now, and everything is to be ranked again."""
+
+
+@runtime_checkable
+class Stealing(Protocol):
+    """What a scheduler may also do: let an idle worker take over what another has prefetched and not begun."""
+
+    def steals(self, thief: WorkerView, victim: WorkerView) -> bool:
+        """Whether the idle `thief` takes the last task that `victim` has prefetched.  Asked for the victim with the most of them."""
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """What a scheduler may also do: let a task wait for a busy worker although another has room for it now."""
+
+    def waits(self, queued: QueuedTask, free: WorkerView, busy: WorkerView) -> bool:
+        """Whether `busy`, the first of those that can prefetch it, gets the task, and not `free`, the first that can run it now."""
 
 
 # storage, artifacts, cache ----------------------------------------------------------------------------
@@ -363,6 +392,15 @@ class Artifacts(Protocol):
 
     def delete(self, name: str) -> None:
         """Forget the artifact; nothing happens where there is none."""
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """What a store of artifacts may also be: the same one from every machine, as one in the network is, and one in a local folder is not."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether a worker on another machine that builds it from the same options reaches the same artifacts."""
 
 
 class Cache(Protocol):

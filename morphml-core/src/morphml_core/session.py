@@ -139,7 +139,7 @@ class Experiment:
             deduplicate=held.deduplicate,
             retries=limits.retries,
             timeout=limits.timeout,
-            resources=Resources(limits.cpus, limits.memory, limits.gpus),
+            resources=Resources(limits.cpus, limits.memory, limits.gpus, limits.gpu_memory, frozenset(limits.labels)),
             digest=digest(held),
             take_over=self._take_over,
         )

@@ -31,6 +31,10 @@ class Limits:
     """The most memory of the host, where the executor can limit it: 2GiB."""
     gpus: float = attrs.field(default=0.0, validator=[_finite, ge(0)])
     """GPUs; with a fraction, trials share one."""
+    gpu_memory: Bytes | None = attrs.field(default=None, validator=optional(gt(Bytes(0))))
+    """Memory that each of these GPUs must have free for the trial: 8GiB.  For executors with several machines."""
+    labels: tuple[str, ...] = ()
+    """The trial runs only on machines that have all of these labels.  For executors with several machines."""
     retries: int = attrs.field(default=3, validator=ge(0))
     """How many more attempts a trial gets whose process or machine died."""
 

@@ -1,0 +1,1 @@
+"""The commands worker, cluster and chaos."""

@@ -1,0 +1,1 @@
+"""Executors that run on many machines."""

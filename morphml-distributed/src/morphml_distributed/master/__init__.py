@@ -1,0 +1,1 @@
+"""The master: sockets around the state machine."""

@@ -1,0 +1,1 @@
+"""Scheduling policies: which waiting task goes to which worker."""

@@ -1,0 +1,1 @@
+"""The worker: joins a master, and runs its tasks."""
