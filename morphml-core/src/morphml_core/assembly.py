@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -154,7 +154,13 @@ def specification_of(resolved: Resolved) -> Mapping[str, Any] | None:
     if not all(_is_plain(ref.options) for ref in refs):
         return None
     folder, output = (str(path.absolute()) if path else None for path in (held.folder, held.output))
-    return {"experiment": held.experiment, "folder": folder, "output": output, **{ref.kind: plain(ref) for ref in refs}}
+    return {
+        "experiment": held.experiment,
+        "folder": folder,
+        "output": output,
+        "distributions": _versions([resolved.space, resolved.evaluator, resolved.artifacts]),
+        **{ref.kind: plain(ref) for ref in refs},
+    }
 
 
 def _is_plain(value: Any) -> bool:
@@ -165,14 +171,26 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def workload_from(specification: Mapping[str, Any]) -> Work:
-    """The workload of a specification, built in this process."""
-    loader = Loader(folder=Path(specification["folder"]) if specification["folder"] else None)
-    parts = {kind: loader.load(read_ref(kind, specification[kind], {})) for kind in ("space", "evaluator", "artifacts")}
-    space: Space = parts["space"].create()
-    evaluator: Evaluator = parts["evaluator"].create(space)
-    artifacts = _placed(parts["artifacts"], Path(specification["output"])).create(specification["experiment"])
+def workload_from(
+    specification: Mapping[str, Any], folder: Path | None = None, artifacts: Artifacts | None = None
+) -> Work:
+    """The workload of a specification, built in this process.
+
+    `folder`: where `python:` references and data files are looked for, in place of what the specification says; `artifacts`: the store, in
+    place of the one that it names.  A specification from another machine has neither `folder` nor `output`.
+    """
+    given = specification.get("folder")
+    loader = Loader(folder=folder or (Path(given) if given else None))
+    space: Space = _loaded(loader, specification, "space").create()
+    evaluator: Evaluator = _loaded(loader, specification, "evaluator").create(space)
+    if artifacts is None:
+        output = Path(specification.get("output") or folder or ".")
+        artifacts = _placed(_loaded(loader, specification, "artifacts"), output).create(specification["experiment"])
     return Work(space, evaluator, artifacts, specification)
+
+
+def _loaded(loader: Loader, specification: Mapping[str, Any], kind: str) -> Part[Any]:
+    return loader.load(read_ref(kind, specification[kind], {}))
 
 
 def digest(configuration: Configuration) -> str:
@@ -183,8 +201,12 @@ def digest(configuration: Configuration) -> str:
 
 def versions(resolved: Resolved) -> dict[str, str]:
     """The distributions in use with their versions: those of the components, by name."""
+    return _versions([part for _, part in resolved.parts()])
+
+
+def _versions(parts: Sequence[Part[Any]]) -> dict[str, str]:
     loader, found = Loader(), {"morphml-core": version("morphml-core")}
-    for _, part in resolved.parts():
+    for part in [each for outer in parts for each in outer.family()]:
         try:
             entry = loader.entry(part.ref.kind, part.ref.name)
         except PluginError:

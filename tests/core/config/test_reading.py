@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from morphml_core.config import Finalists, Limits, Reproducible, Stop, from_mapping, read_configuration
+from morphml_core.config import Finalists, Limits, Reproducible, Retries, Stop, from_mapping, read_configuration
 from morphml_core.errors import ConfigurationError
 from morphml_core.plugins.component import ComponentRef
 from morphml_core.problem import Constraint, Objective
@@ -95,7 +95,7 @@ def test_what_is_left_out(write):
         ("hooks[0]", "progress", {}),
     ]
     assert {ref.where for _, ref in list(found.refs())[2:]} == {"a.yaml"}
-    assert (found.seed, found.deduplicate, found.trial.retries, found.output) == (0, True, 3, Path("results/a"))
+    assert (found.seed, found.deduplicate, found.trial.retries, found.output) == (0, True, Retries(3), Path("results/a"))
 
 
 def test_empty_sections_are_left_out_and_none_is_nothing(write):

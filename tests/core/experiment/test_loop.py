@@ -9,7 +9,7 @@ from morphml_core.cache.memory import component as memory_cache
 from morphml_core.experiment import events
 from morphml_core.experiment.journal import retry
 from morphml_core.experiment.loop import INTERRUPTED
-from morphml_core.experiment.settings import IDLE, Settings
+from morphml_core.experiment.settings import IDLE, Retries, Settings
 from morphml_core.experiment.state import State
 from morphml_core.problem import Budget, Cause, Outcome, Proposal, Report, TrialState
 
@@ -286,6 +286,42 @@ def test_an_executor_that_gives_a_task_up_has_lost_it(lab, storage):
     lab.loop(storage, optimizer=lab.Listed([lab.genotype()]), executor=executor, trials=1).run()
     assert storage.read()[4].message == "the executor gave the task up"
     assert kinds(storage, 0) == ["proposed", "submitted", "lost", "submitted", "finished"]
+
+
+def raised(task):
+    return Outcome(task.number, task.attempt, cause=Cause.ERROR, message=f"attempt {task.attempt} raised")
+
+
+def test_retries_count_by_cause(lab, storage):
+    executor = Scripted(answer(raised), answer(lost), answer(raised), answer(finished))
+    retries = Retries(lost=1, error=2)
+    loop = lab.loop(storage, optimizer=lab.Listed([lab.genotype()]), executor=executor, trials=1, retries=retries)
+    loop.run()
+    assert kinds(storage, 0) == ["proposed", *["submitted", "lost"] * 3, "submitted", "finished"]
+    lost_of = [event.cause for event in storage.read() if type(event).__name__ == "Lost"]
+    assert lost_of == [Cause.ERROR, Cause.LOST, Cause.ERROR]
+
+
+def test_a_trial_fails_when_the_retries_for_its_cause_are_spent(lab, storage):
+    executor = Scripted(*[answer(raised)] * 9)
+    loop = lab.loop(
+        storage, optimizer=lab.Listed([lab.genotype()]), executor=executor, trials=1, retries=Retries(error=1)
+    )
+    loop.run()
+    trial = loop.state.trials[0]
+    assert (trial.state, trial.cause, trial.attempt) == (TrialState.FAILED, Cause.ERROR, 2)
+    assert trial.message == "failed 2 times, the last time: attempt 2 raised"
+
+
+def test_what_is_final_is_not_tried_again(lab, storage):
+    def poison(task):
+        return Outcome(task.number, task.attempt, cause=Cause.LOST, message="it ended three workers", final=True)
+
+    executor = Scripted(answer(poison))
+    loop = lab.loop(storage, optimizer=lab.Listed([lab.genotype()]), executor=executor, trials=1, retries=5)
+    loop.run()
+    trial = loop.state.trials[0]
+    assert (trial.state, trial.cause, trial.message) == (TrialState.FAILED, Cause.LOST, "it ended three workers")
 
 
 # refused, equal, cached --------------------------------------------------------------------------------

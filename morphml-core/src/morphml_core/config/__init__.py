@@ -7,7 +7,7 @@ loaded, their options structured; `resolve_file` and `resolve_mapping` are both 
 from morphml_core.config.configuration import Configuration, difference
 from morphml_core.config.reading import from_mapping, read_configuration
 from morphml_core.config.resolving import Resolved, resolve, resolve_file, resolve_mapping
-from morphml_core.config.sections import Finalists, Limits, Reproducible, Stop
+from morphml_core.config.sections import Finalists, Limits, Reproducible, Retries, Stop
 
 __all__ = [
     "Configuration",
@@ -15,6 +15,7 @@ __all__ = [
     "Limits",
     "Reproducible",
     "Resolved",
+    "Retries",
     "Stop",
     "difference",
     "from_mapping",

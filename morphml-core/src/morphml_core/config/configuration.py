@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from morphml_core.config.sections import Finalists, Limits, Reproducible, Stop
+from morphml_core.config.sections import Finalists, Limits, Reproducible, Retries, Stop
 from morphml_core.plugins.component import DEFAULT, HOOK, ComponentRef, Part
 from morphml_core.plugins.hooks import Context
 from morphml_core.plugins.objects import described
@@ -122,7 +122,7 @@ def plain(value: Any) -> Any:
         return plain(value.ref) | plain_config(value.config)
     return (
         plain_config(value)
-        if isinstance(value, Objective | Stop | Limits | Reproducible | Finalists)
+        if isinstance(value, Objective | Stop | Limits | Retries | Reproducible | Finalists)
         else described(value)
     )
 

@@ -119,15 +119,17 @@ class Stopped:
 
 @attrs.frozen
 class Lost:
-    """An attempt died with its process or machine, or was cut off by a restart; the trial waits for its next attempt.
+    """An attempt came to nothing, and the trial waits for its next one: its process or machine died, a restart cut it off, or it failed
+    of a `cause` for which the trial has retries left.
 
-    `counted` says whether it counts against the trial's retries: not where the search itself stopped or died.
+    `counted` says whether it counts against the retries for that cause: not where the search itself stopped or died.
     """
 
     number: int
     message: str
     time: float
     counted: bool = True
+    cause: Cause = Cause.LOST
 
 
 @attrs.frozen

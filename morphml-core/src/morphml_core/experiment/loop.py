@@ -17,7 +17,7 @@ from morphml_core.experiment import events
 from morphml_core.experiment.dispatch import Dispatch
 from morphml_core.experiment.interrupts import Interrupts
 from morphml_core.experiment.journal import Clock, Journal, Listener, open_journal, suspend
-from morphml_core.experiment.metrics import BadMetricsError, check
+from morphml_core.experiment.metrics import BadMetricsError, check, storable
 from morphml_core.experiment.pace import Eager, MakeStopper, Pace, Windowed
 from morphml_core.experiment.results import Results
 from morphml_core.experiment.settings import Limits, Settings
@@ -350,20 +350,21 @@ class Loop:
         number = outcome.number
         if outcome.metrics is not None:
             self._results.finish(number, outcome)
-        elif outcome.cause is None or outcome.cause is Cause.LOST:
-            self._lose(outcome)
         else:
-            self._results.fail(number, outcome.cause, outcome.message, outcome.duration, outcome.worker)
+            self._lose(outcome, outcome.cause or Cause.LOST)
 
-    def _lose(self, outcome: Outcome) -> None:
-        """No verdict on the architecture: the trial runs again, until its retries are spent."""
-        number = outcome.number
+    def _lose(self, outcome: Outcome, cause: Cause) -> None:
+        """The trial runs again, unless its retries for this cause are spent, or it is not to be tried again."""
+        number, retries = outcome.number, self._settings.retries.after(cause)
         message = outcome.message or "the executor gave the task up"
-        self._journal.add(events.Lost(number, message, self._clock()))
-        losses = self.state.losses_of(number)
-        if losses > self._settings.retries:
-            self._results.fail(
-                number, Cause.LOST, f"lost {losses} times, the last time: {message}", 0.0, outcome.worker
-            )
-        else:
+        losses = self.state.losses_of(number, cause) + 1
+        if losses <= retries and not outcome.final:
+            self._journal.add(events.Lost(number, storable(message), self._clock(), cause=cause))
             self._waiting.append(number)
+            return
+        if cause is Cause.LOST and not outcome.final:
+            self._journal.add(events.Lost(number, storable(message), self._clock()))
+            message = f"lost {losses} times, the last time: {message}"
+        elif losses > 1 and not outcome.final:
+            message = f"failed {losses} times, the last time: {message}"
+        self._results.fail(number, cause, message, outcome.duration if cause is not Cause.LOST else 0.0, outcome.worker)

@@ -11,7 +11,7 @@ from attrs.validators import ge, gt, optional
 
 from morphml_core.experiment.state import State
 from morphml_core.plugins.units import Seconds
-from morphml_core.problem import Problem, Resources, Trial, TrialState
+from morphml_core.problem import Cause, Problem, Resources, Trial, TrialState
 
 
 def _finite(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> None:
@@ -51,11 +51,38 @@ class Finalists:
 
 
 @attrs.frozen
+class Retries:
+    """How many more attempts a trial gets, by the cause of which one failed.  One that the network itself is the cause of (`invalid`) gets none."""
+
+    lost: int = attrs.field(default=3, validator=ge(0))
+    """Its process or machine died: no verdict on the architecture."""
+    error: int = attrs.field(default=0, validator=ge(0))
+    """The evaluation raised: worth another try where it depends on something that is at times not there."""
+    timeout: int = attrs.field(default=0, validator=ge(0))
+    """It took longer than it may."""
+    out_of_memory: int = attrs.field(default=0, validator=ge(0))
+    """It needed more memory than it may have: worth another try where machines differ."""
+
+    @classmethod
+    def of(cls, given: int | Retries) -> Retries:
+        """A number means that many for lost attempts."""
+        if isinstance(given, Retries):
+            return given
+        if given < 0:
+            raise ValueError(f"'retries' must be >= 0: {given}")
+        return cls(given)
+
+    def after(self, cause: Cause) -> int:
+        """How many attempts more there are after failures of this cause."""
+        return 0 if cause is Cause.INVALID else int(getattr(self, cause.value))
+
+
+@attrs.frozen
 class Settings:
     """Everything that shapes the loop and is no component.
 
     `name` is the experiment's, for messages.  `configuration` and `versions` are recorded with `Started`.  `window` makes the search
-    reproducible.  `retries` is how often a lost trial is run again.  `timeout` (seconds) and `resources` go with each task.
+    reproducible.  `retries` is how often a trial is run again after an attempt that failed, by cause (a number: after a lost one).  `timeout` (seconds) and `resources` go with each task.
     `digest` identifies the evaluator and its data in the cache's keys.  `take_over` opens an experiment that a process on another
     host has not closed.
     """
@@ -67,7 +94,7 @@ class Settings:
     window: int | None = attrs.field(default=None, validator=optional(ge(1)))
     finalists: Finalists | None = None
     deduplicate: bool = True
-    retries: int = attrs.field(default=3, validator=ge(0))
+    retries: Retries = attrs.field(default=Retries(), converter=Retries.of)
     timeout: float | None = None
     resources: Resources = attrs.field(factory=Resources)
     digest: str = ""

@@ -57,7 +57,7 @@ class _Record:
         self.cause: Cause | None = None
         self.message = ""
         self.duration = 0.0
-        self.losses = 0
+        self.losses: dict[Cause, int] | None = None
         self.history: tuple[type[Any], ...] = (events.Proposed,)
         self.frozen: Trial | None = None
 
@@ -251,7 +251,10 @@ class State:
         record.message = event.reason
 
     def _lost(self, event: events.Lost) -> None:
-        self._move(event).losses += event.counted
+        record = self._move(event)
+        if event.counted:
+            losses = record.losses = record.losses or {}
+            losses[event.cause] = losses.get(event.cause, 0) + 1
 
     def _retried(self, event: events.Retried) -> None:
         record = self._move(event)
@@ -264,7 +267,7 @@ class State:
             "",
             {},
             None,
-            0,
+            None,
             0.0,
         )
 
@@ -321,9 +324,9 @@ class State:
         """The state of a trial, without freezing it."""
         return self._records[number].state
 
-    def losses_of(self, number: int) -> int:
-        """How many attempts at the trial were lost and count against it."""
-        return self._records[number].losses
+    def losses_of(self, number: int, cause: Cause = Cause.LOST) -> int:
+        """How many attempts at the trial came to nothing of this cause, and count against it."""
+        return (self._records[number].losses or {}).get(cause, 0)
 
     def attempts_of(self, number: int) -> int:
         """How many attempts at the trial were submitted."""

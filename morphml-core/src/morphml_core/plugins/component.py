@@ -14,7 +14,7 @@ hill_climb = "my_package.climb:component"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -87,6 +87,15 @@ class Part(Generic[T]):
     def create(self, *collaborators: Any) -> T:
         """The implementation, built with this config."""
         return self.component.create(self.config, *collaborators)
+
+    def family(self) -> Iterator[Part[Any]]:
+        """This part, and all those that its config holds, theirs included."""
+        yield self
+        for field in attrs.fields(type(self.config)) if attrs.has(type(self.config)) else ():
+            held = getattr(self.config, field.name)
+            for each in held if isinstance(held, tuple) else (held,):
+                if isinstance(each, Part):
+                    yield from each.family()
 
 
 def part(kind: str, default: str | None = None, *, optional: bool = False, **extra: Any) -> Any:

@@ -252,6 +252,8 @@ class Structurer:
         if value is None and type(None) in members:
             return None
         others = [member for member in members if member is not type(None)]
+        if isinstance(value, Mapping):
+            others = [member for member in others if attrs.has(member)] or others
         if len(others) == 1:
             return self.structure(value, others[0])
         for member in sorted(others, key=lambda member: type(value) is not member):
