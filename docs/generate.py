@@ -19,7 +19,7 @@ from typing import Any
 
 import attrs
 
-from morphml_core.config import Configuration, Finalists, Limits, Reproducible, Stop
+from morphml_core.config import Configuration, Finalists, Limits, Reproducible, Retries, Stop
 from morphml_core.config.configuration import plain
 from morphml_core.plugins.catalogue import Catalogue
 from morphml_core.plugins.component import HOOK, KINDS
@@ -130,7 +130,9 @@ def sections() -> Iterator[str]:
             field.name
         ) or section_default(field)
         yield f"| `{field.name}` | {default} | {meanings[field.name].replace('|', chr(92) + '|')} |"
-    for name, cls in (("stop", Stop), ("trial", Limits), ("reproducible", Reproducible), ("finalists", Finalists)):
+    for name, cls in (
+        ("stop", Stop), ("trial", Limits), ("trial.retries", Retries), ("reproducible", Reproducible), ("finalists", Finalists),
+    ):  # fmt: skip
         yield f"\n### {name}\n"
         yield f"{summary(cls)[0]}\n"
         yield from table(cls)

@@ -45,6 +45,8 @@ def _imports(node: ast.AST, at_load: bool) -> Iterator[Import]:
 def _modules() -> Iterator[Module]:
     for package in sorted(ROOT.glob("morphml-*/src/*")):
         for path in sorted(package.rglob("*.py")):
+            if path.stem.endswith(("_pb2", "_pb2_grpc")):
+                continue  # generated
             parts = path.relative_to(package.parent).with_suffix("").parts
             yield Module(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path)
 

@@ -40,7 +40,9 @@ HEAVY = {
     "scipy",
     "onnx",
 }
+# The folders of a distribution that import such a library when they are loaded; who needs it elsewhere imports it in a function.
 HOMES = {
+    "grpc": {"wire", "security", "master", "worker"},
     "torch": {"torch"},
     "sqlalchemy": {"storage"},
     "rich": {"cli"},
@@ -88,6 +90,18 @@ def test_heavy_libraries_are_imported_where_they_are_used(modules):
             if library in HEAVY and found.at_load and part not in HOMES.get(library, set()):
                 wrong.append(f"{module.name} imports {found.module} when it is loaded")
     assert wrong == []
+
+
+def test_the_state_machine_of_dispatch_is_pure(modules):
+    impure = ("time", "threading", "asyncio", "socket", "grpc", "os", "logging", "datetime")
+    found = [
+        f"{module.name} imports {each.module}"
+        for module in modules
+        if module.name.startswith("morphml_distributed.dispatch")
+        for each in module.imports()
+        if each.module.split(".")[0] in impure
+    ]
+    assert found == []
 
 
 def test_core_does_not_know_its_plugins(modules):

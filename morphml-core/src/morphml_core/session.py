@@ -37,7 +37,7 @@ from morphml_core.errors import (
 )
 from morphml_core.experiment.journal import Listener, retry, status
 from morphml_core.experiment.loop import INTERRUPTED, Loop
-from morphml_core.experiment.settings import Retries, Settings
+from morphml_core.experiment.settings import Settings, retries_of
 from morphml_core.experiment.state import State
 from morphml_core.plugins.building import built
 from morphml_core.plugins.component import DEFAULT
@@ -137,7 +137,7 @@ class Experiment:
             window=held.reproducible.window if held.reproducible else None,
             finalists=held.finalists,
             deduplicate=held.deduplicate,
-            retries=Retries.of(limits.retries),
+            retries=retries_of(limits.retries),
             timeout=limits.timeout,
             resources=Resources(limits.cpus, limits.memory, limits.gpus, limits.gpu_memory, frozenset(limits.labels)),
             digest=digest(held),

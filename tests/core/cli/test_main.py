@@ -72,7 +72,7 @@ def test_every_command_exists_and_says_the_same_of_itself(name, call):
 def test_an_unknown_command(call):
     result = call("runn")
     assert result.exit_code == 2
-    assert "Error: No such command 'runn'" in result.stderr
+    assert "Error: there is no command 'runn'; did you mean 'run'?" in result.stderr
 
 
 def failing(error):

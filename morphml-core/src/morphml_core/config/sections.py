@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from attrs.validators import ge, gt, optional
 
-from morphml_core.experiment.settings import Finalists, Retries, Stop
+from morphml_core.experiment.settings import Finalists, Retries, Stop, retries_of
 from morphml_core.plugins.units import Bytes, Seconds
 
 __all__ = ["Finalists", "Limits", "Reproducible", "Retries", "Stop"]
@@ -35,7 +35,7 @@ class Limits:
     """Memory that each of these GPUs must have free for the trial: 8GiB.  For executors with several machines."""
     labels: tuple[str, ...] = ()
     """The trial runs only on machines that have all of these labels.  For executors with several machines."""
-    retries: int | Retries = attrs.field(default=3, converter=Retries.of)
+    retries: int | Retries = attrs.field(default=3, converter=retries_of)
     """How many more attempts a trial gets whose process or machine died; or, by cause: {lost: 3, timeout: 1}."""
 
 

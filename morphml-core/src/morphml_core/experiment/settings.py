@@ -63,18 +63,18 @@ class Retries:
     out_of_memory: int = attrs.field(default=0, validator=ge(0))
     """It needed more memory than it may have: worth another try where machines differ."""
 
-    @classmethod
-    def of(cls, given: int | Retries) -> Retries:
-        """A number means that many for lost attempts."""
-        if isinstance(given, Retries):
-            return given
-        if given < 0:
-            raise ValueError(f"'retries' must be >= 0: {given}")
-        return cls(given)
-
     def after(self, cause: Cause) -> int:
         """How many attempts more there are after failures of this cause."""
         return 0 if cause is Cause.INVALID else int(getattr(self, cause.value))
+
+
+def retries_of(given: int | Retries) -> Retries:
+    """A number means that many for lost attempts.  Raises `ValueError` where it is negative."""
+    if isinstance(given, Retries):
+        return given
+    if given < 0:
+        raise ValueError(f"'retries' must be >= 0: {given}")
+    return Retries(given)
 
 
 @attrs.frozen
@@ -94,7 +94,7 @@ class Settings:
     window: int | None = attrs.field(default=None, validator=optional(ge(1)))
     finalists: Finalists | None = None
     deduplicate: bool = True
-    retries: Retries = attrs.field(default=Retries(), converter=Retries.of)
+    retries: Retries = attrs.field(default=Retries(), converter=retries_of)
     timeout: float | None = None
     resources: Resources = attrs.field(factory=Resources)
     digest: str = ""

@@ -1,10 +1,15 @@
-"""Which distribution of ours has which component: for the hint "pip install ..." only.  A test compares it with theirs."""
+"""Which distribution of ours has which component or command: for the hint "pip install ..." only.  A test compares it with theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "morphml-distributed": {
+        "command": ("chaos", "cluster", "worker"),
+        "executor": ("dask", "grpc", "ray", "simulated_cluster"),
+        "scheduler": ("adaptive", "fifo", "load_balancing", "priority", "round_robin", "work_stealing"),
+    },
     "morphml-optimizers": {
         "optimizer": (
             "asha",
