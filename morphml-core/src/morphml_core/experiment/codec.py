@@ -45,6 +45,28 @@ def genotype_in(text: str) -> str:
     return text[text.index('"genotype":') + 11 : text.index(',"fingerprint":')]
 
 
+def genotype_text(genotype: Genotype) -> str:
+    """A genotype alone as JSON.  Raises `StorageError` where it holds what JSON cannot."""
+    try:
+        return _ENCODE(genotype.slots)
+    except (ValueError, TypeError, RecursionError):
+        pass
+    try:
+        return _ENCODE(_finite(genotype.slots))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StorageError(f"the genotype {_shown(genotype.slots)} cannot be written as JSON: {error}") from None
+
+
+def genotype_of(text: str) -> Genotype:
+    """The genotype of such a text.  Raises `StorageError` for anything else."""
+    try:
+        return _read_genotype(_DECODE(text))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StorageError(f"a genotype cannot be read: it is not JSON ({error})") from None
+    except _WrongError as wrong:
+        raise StorageError(f"a genotype cannot be read: it is {_shown(text)}, but should be {wrong}") from None
+
+
 def _encode_carefully(event: Event) -> str:
     data = to_dict(event)
     try:
