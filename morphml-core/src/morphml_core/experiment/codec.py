@@ -234,7 +234,7 @@ def _read_genotype(value: Any) -> Genotype:
     if type(value) is not list:
         raise _WrongError("an array of values")
     if not _PLAIN.issuperset(map(type, value)):
-        value = [_read_slot(slot) for slot in value]
+        value = [slot if type(slot) in _PLAIN else _read_slot(slot) for slot in value]
     return Genotype(tuple(value))
 
 

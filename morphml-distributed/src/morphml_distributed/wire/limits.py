@@ -41,6 +41,9 @@ COUNT = 2**31
 SERIAL = 2**63
 """Terms, serials and sizes in bytes are below this."""
 
+MANY = 1e6
+"""The most CPUs or GPUs of a worker or a task."""
+
 HELLO_DEADLINE = 10.0
 """Seconds that a peer has for its hello after the challenge."""
 CALL_DEADLINE = 600.0
