@@ -60,7 +60,10 @@ def genotype_text(genotype: Genotype) -> str:
 def genotype_of(text: str) -> Genotype:
     """The genotype of such a text.  Raises `StorageError` for anything else."""
     try:
-        return _read_genotype(_DECODE(text))
+        value, end = _SCAN(text, 0)
+        return _read_genotype(value if end == len(text) else _DECODE(text))
+    except StopIteration:
+        raise StorageError("a genotype cannot be read: it is not JSON") from None
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageError(f"a genotype cannot be read: it is not JSON ({error})") from None
     except _WrongError as wrong:
@@ -141,7 +144,9 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no JSON value")
 
 
-_DECODE = json.JSONDecoder(parse_constant=_no_constant).decode
+_DECODER: Any = json.JSONDecoder(parse_constant=_no_constant)
+_DECODE: Callable[[str], Any] = _DECODER.decode
+_SCAN: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once
 
 
 def _finite(value: Any) -> Any:
@@ -239,7 +244,8 @@ def _read_genotype(value: Any) -> Genotype:
 
 
 def _read_slot(slot: Any) -> Any:
-    slot = _special(slot)
+    if type(slot) is not list or not _PLAIN.issuperset(map(type, slot)):
+        slot = _special(slot)
     if type(slot) is list and _PLAIN.issuperset(map(type, slot)) and None not in slot:
         return tuple(slot)
     if type(slot) not in _PLAIN:

@@ -13,7 +13,7 @@ from typing import Any
 
 from morphml_core.errors import StorageError
 from morphml_core.experiment.codec import genotype_text
-from morphml_core.problem import Cause, Metrics, Outcome, Report
+from morphml_core.problem import Cause, Metrics, Outcome, Report, Task
 from morphml_distributed.dispatch import messages as m
 from morphml_distributed.wire import checks, limits
 from morphml_distributed.wire import morphml_pb2 as pb
@@ -154,26 +154,29 @@ def _assign_frame(given: m.Assign) -> pb.MasterFrame:
     if len(genotype) > limits.GENOTYPE:
         raise ValueError(f"its genotype has {len(genotype)} characters of JSON; {limits.GENOTYPE} are allowed")
     frame = pb.MasterFrame()
-    frame.assign.MergeFrom(
-        pb.Assign(
-            lease=pb.Lease(term=lease.term, serial=lease.serial),
-            number=task.number,
-            attempt=task.attempt,
-            seed=task.seed,
-            genotype=genotype,
-            epochs=budget.epochs,
-            fraction=budget.fraction,
-            continues=task.continues,
-            priority=task.priority,
-            cpus=needs.cpus,
-            memory=needs.memory,
-            gpu_share=needs.gpus,
-            gpu_memory=needs.gpu_memory,
-            timeout=task.timeout,
-            gpus=given.gpus,
-        )
-    )
+    said = frame.assign
+    said.lease.term, said.lease.serial = lease.term, lease.serial
+    said.number, said.attempt, said.seed, said.genotype = task.number, task.attempt, task.seed, genotype
+    said.fraction, said.priority = budget.fraction, task.priority
+    said.cpus, said.gpu_share = needs.cpus, needs.gpus
+    _set_optional(said, task)
+    if given.gpus:
+        said.gpus.extend(given.gpus)
     return frame
+
+
+def _set_optional(said: pb.Assign, task: Task) -> None:
+    needs = task.resources
+    if task.budget.epochs is not None:
+        said.epochs = task.budget.epochs
+    if task.continues is not None:
+        said.continues = task.continues
+    if task.timeout is not None:
+        said.timeout = task.timeout
+    if needs.memory is not None:
+        said.memory = needs.memory
+    if needs.gpu_memory is not None:
+        said.gpu_memory = needs.gpu_memory
 
 
 def _revoke_frame(given: m.Revoke) -> pb.MasterFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
+from typing import Any
 
 from morphml_core.errors import StorageError
 from morphml_core.experiment.codec import genotype_of
@@ -49,9 +50,8 @@ def task_of(assign: pb.Assign) -> tuple[m.Lease, Task, tuple[str, ...]]:
         genotype = genotype_of(text)
     except StorageError as error:
         raise WireError(f"trial {number} cannot be run: {error}") from None
-    gpus = tuple(assign.gpus)
-    if gpus:
-        gpus = checks.distinct(checks.few(gpus, limits.GPUS, "GPUs of one task"), "the id of a GPU")
+    gpus: Any = assign.gpus
+    gpus = checks.distinct(checks.few(gpus, limits.GPUS, "GPUs of one task"), "the id of a GPU") if gpus else ()
     priority = assign.priority
     if not -inf < priority < inf:
         checks.real(priority, "the priority of a trial")
@@ -64,7 +64,10 @@ def task_of(assign: pb.Assign) -> tuple[m.Lease, Task, tuple[str, ...]]:
 
 def _budget(assign: pb.Assign) -> Budget:
     epochs = checks.within(assign.epochs, limits.COUNT, "the epochs of a trial") if assign.HasField("epochs") else None
-    return Budget(epochs, checks.real(assign.fraction, "the fraction of the data", 0.0, 1.0))
+    fraction = assign.fraction
+    if not 0.0 <= fraction <= 1.0:
+        checks.real(fraction, "the fraction of the data", 0.0, 1.0)
+    return Budget(epochs, fraction)
 
 
 def _continued(assign: pb.Assign) -> int | None:
