@@ -12,7 +12,7 @@ import contextlib
 import os
 import tempfile
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import wait
 from time import monotonic
 from typing import IO, Any
@@ -21,7 +21,7 @@ import attrs
 import cloudpickle
 
 from morphml_core.errors import MorphMLError
-from morphml_core.executor._gpus import Gpus, device_ids
+from morphml_core.executor._gpus import Devices, Gpus, device_ids
 from morphml_core.executor._messages import Broken, Ready
 from morphml_core.executor._worker import Worker
 from morphml_core.plugins.component import executor
@@ -80,8 +80,9 @@ class ProcessesExecutor:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._places: list[Worker | None] = [None] * (config.workers or cores)
         self._failed_starts = [0] * len(self._places)
-        self._environment = _environment(max(1, cores // len(self._places)))
+        self._threads = max(1, cores // len(self._places))
         self._queue: deque[Task] = deque()
+        self._given: dict[int, Devices] = {}
         self._events: list[Report | Outcome] = []
         self._share = min(1.0, len(self._gpus.ids) / len(self._places))
         self._need = self._share
@@ -93,10 +94,21 @@ class ProcessesExecutor:
         """How many tasks can run at once: the processes that can be started, and fit on the GPUs."""
         return max(1, self._gpus.room(self._need, sum(self._usable(place) for place in range(len(self._places)))))
 
-    def submit(self, task: Task) -> None:
-        """Start, or queue, one task.  Raises `RuntimeError` after `close`."""
+    @property
+    def trouble(self) -> str:
+        """Why no process can be set up any more; empty where one can."""
+        return "" if any(self._usable(place) for place in range(len(self._places))) else self._trouble
+
+    def submit(self, task: Task, devices: Devices | None = None) -> None:
+        """Start, or queue, one task.  Raises `RuntimeError` after `close`.
+
+        `devices`: the GPUs that the task may use, by a caller that keeps account of them itself; the task then sees these and no
+        others, and a process that is started for it has as many threads as the task has CPU cores.
+        """
         if self._closed:
             raise RuntimeError(f"task {task.number} was submitted to an executor that is closed")
+        if devices is not None:
+            self._given[task.number] = devices
         self._need = self._need_of(task)
         if self._need > len(self._gpus.ids):
             message = f"the trial needs {self._need:g} GPUs, but the executor has {len(self._gpus.ids)}; see its option 'gpus'"
@@ -105,12 +117,15 @@ class ProcessesExecutor:
         self._queue.append(task)
         self._dispatch()
 
-    def poll(self, timeout: float = 0.0) -> Sequence[Report | Outcome]:
-        """What has happened since the last call, in order; waits at most `timeout` seconds for the first of it."""
+    def poll(self, timeout: float = 0.0, also: Sequence[Any] = ()) -> Sequence[Report | Outcome]:
+        """What has happened since the last call, in order; waits at most `timeout` seconds for the first of it.
+
+        It also comes back when one of `also` (files, or numbers of files) can be read.
+        """
         until = monotonic() + timeout
-        self._look(0.0)
-        while not self._events and (left := until - monotonic()) > 0 and self._live():
-            self._look(left)
+        woken = self._look(0.0, also)
+        while not (self._events or woken) and (left := until - monotonic()) > 0 and (also or self._live()):
+            woken = self._look(left, also)
         events, self._events = self._events, []
         return events
 
@@ -118,25 +133,29 @@ class ProcessesExecutor:
         """End the task of that trial at its next step, or kill its process when that takes too long."""
         for task in [task for task in self._queue if task.number == number]:
             self._queue.remove(task)
-            self._events.append(Outcome(task.number, task.attempt))
+            self._tell(Outcome(task.number, task.attempt))
         for worker in self._live():
             if worker.task is not None and worker.task.number == number:
                 self._cancel(worker, self._grace)
 
-    def close(self) -> None:
-        """End everything within a few seconds; `poll` then gives an outcome for what was still waiting or running."""
+    def close(self, grace: float | None = None) -> None:
+        """End everything within a few seconds; `poll` then gives an outcome for what was still waiting or running.
+
+        `grace`: seconds that running tasks have, in place of the configuration's; with 0 all processes are killed at once.
+        """
         if self._closed:
             return
         self._closed = True
+        grace = min(self._grace, _CLOSING) if grace is None else grace
         self._events.extend(Outcome(task.number, task.attempt) for task in self._queue)
         self._queue.clear()
         for worker in self._live():
             if worker.task is not None:
-                self._cancel(worker, min(self._grace, _CLOSING))
-        until = monotonic() + 2 * _CLOSING
+                self._cancel(worker, grace)
+        until = monotonic() + _CLOSING + max(grace, _CLOSING)
         while any(worker.task is not None for worker in self._live()) and monotonic() < until:
             self._look(until - monotonic())
-        self._dismiss()
+        self._dismiss(at_once=grace <= 0)
         self._blob.close()
 
     # what goes to the processes ---------------------------------------------------------------------
@@ -145,10 +164,9 @@ class ProcessesExecutor:
         while self._queue and not self._closed:
             if not any(self._usable(place) for place in range(len(self._places))):
                 message = f"no worker process can be set up: {self._trouble}"
-                self._events.extend(
-                    Outcome(task.number, task.attempt, None, Cause.ERROR, message) for task in self._queue
-                )
-                self._queue.clear()
+                while self._queue:
+                    task = self._queue.popleft()
+                    self._tell(Outcome(task.number, task.attempt, None, Cause.ERROR, message))
             elif self._place(self._queue[0]):
                 self._queue.popleft()
             else:
@@ -156,7 +174,6 @@ class ProcessesExecutor:
 
     def _place(self, task: Task) -> bool:
         """Give the task to a process: an idle one that sees the right GPUs, a new one, or one in place of an idle one."""
-        need = self._need_of(task)
         free = [
             place
             for place, worker in enumerate(self._places)
@@ -164,27 +181,29 @@ class ProcessesExecutor:
         ]
         for place in free:
             worker = self._places[place]
-            if worker is not None and self._gpus.fits(worker.devices, need):
-                self._gpus.take(worker.devices, need)
+            if worker is not None and self._sees(worker, task):
+                self._occupy(worker, task)
                 worker.run(task)
                 return True
-        devices = self._gpus.choose(need)
+        devices = self._given.get(task.number)
+        devices = self._gpus.choose(self._need_of(task)) if devices is None else devices
         if devices is None or not free:
             return False
         place = min(free, key=lambda place: self._places[place] is not None)
-        self._start(place, devices)
+        self._start(place, devices, task)
         worker = self._places[place]
         if worker is not None:
-            self._gpus.take(devices, need)
+            self._occupy(worker, task)
             worker.task = task
         return worker is not None
 
-    def _start(self, place: int, devices: tuple[str, ...]) -> None:
+    def _start(self, place: int, devices: Devices, task: Task) -> None:
         if (former := self._places[place]) is not None:
             former.bury()
             self._places[place] = None
-        environment = dict(self._environment)
-        if self._gpus.ids:
+        given = task.number in self._given
+        environment = _environment(max(1, int(task.resources.cpus)) if given else self._threads)
+        if self._gpus.ids or given:
             environment |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(devices)}
         try:
             self._places[place] = Worker(f"process-{place}", devices, self._blob.fileno(), environment)
@@ -201,13 +220,17 @@ class ProcessesExecutor:
 
     # what comes from them ---------------------------------------------------------------------------
 
-    def _look(self, limit: float) -> None:
-        """Wait, at most `limit` seconds, until a process says something, ends, or has to be killed; and see to that."""
+    def _look(self, limit: float, also: Sequence[Any] = ()) -> bool:
+        """Wait, at most `limit` seconds, until a process says something, ends, or has to be killed; and see to that.
+
+        Returns whether one of `also` can be read, which ends the waiting too.
+        """
         live = self._live()
         deadlines = [worker.deadline for worker in live if worker.deadline is not None]
         limit = max(0.0, min([limit, *(deadline - monotonic() for deadline in deadlines)]))
         owners = {watched: worker for worker in live for watched in worker.watched}
-        for worker in {id(owners[found]): owners[found] for found in wait(list(owners), limit)}.values():
+        ready = wait([*owners, *also], limit)
+        for worker in {id(owners[found]): owners[found] for found in ready if found in owners}.values():
             over = worker.ended()
             if self._hear(worker) or over:
                 self._bury(worker)
@@ -215,6 +238,7 @@ class ProcessesExecutor:
             if worker.deadline is not None and monotonic() >= worker.deadline:
                 worker.expire()
         self._dispatch()
+        return any(found in also for found in ready)
 
     def _hear(self, worker: Worker) -> bool:
         """Take in all that a process has said; returns whether it has hung up."""
@@ -242,8 +266,12 @@ class ProcessesExecutor:
     def _finish(self, worker: Worker, outcome: Outcome) -> None:
         if worker.task is None:
             return  # said twice, by a copy that the evaluation forked
-        self._gpus.release(worker.devices, self._need_of(worker.task))
+        self._vacate(worker, worker.task)
         worker.done()
+        self._tell(outcome)
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._given.pop(outcome.number, None)
         self._events.append(outcome)
 
     def _bury(self, worker: Worker) -> None:
@@ -255,7 +283,7 @@ class ProcessesExecutor:
             self._failed_starts[place] += 1
             self._trouble = self._trouble or f"it {worker.fate()} before it was ready"
             if worker.task is not None:
-                self._gpus.release(worker.devices, self._need_of(worker.task))
+                self._vacate(worker, worker.task)
                 self._queue.appendleft(worker.task)
         elif worker.task is not None:
             self._finish(worker, worker.epitaph())
@@ -269,12 +297,24 @@ class ProcessesExecutor:
         return self._failed_starts[place] < _FAILED_STARTS
 
     def _need_of(self, task: Task) -> float:
-        return task.resources.gpus or self._share
+        return 0.0 if task.number in self._given else task.resources.gpus or self._share
 
-    def _dismiss(self) -> None:
+    def _sees(self, worker: Worker, task: Task) -> bool:
+        given = self._given.get(task.number)
+        return self._gpus.fits(worker.devices, self._need_of(task)) if given is None else worker.devices == given
+
+    def _occupy(self, worker: Worker, task: Task) -> None:
+        if task.number not in self._given:
+            self._gpus.take(worker.devices, self._need_of(task))
+
+    def _vacate(self, worker: Worker, task: Task) -> None:
+        if task.number not in self._given:
+            self._gpus.release(worker.devices, self._need_of(task))
+
+    def _dismiss(self, at_once: bool = False) -> None:
         until = monotonic() + _CLOSING
         for worker in self._live():
-            if worker.ready:
+            if worker.ready and not at_once:
                 worker.leave()
             else:
                 worker.kill()
@@ -312,7 +352,7 @@ def _pickled(workload: Workload) -> IO[bytes]:
     return blob
 
 
-def _environment(threads: int) -> Mapping[str, str]:
+def _environment(threads: int) -> dict[str, str]:
     # A process's share of the cores, unless the user has said how many threads there are to be.
     return {**dict.fromkeys(_THREADS, str(threads)), **os.environ}
 
