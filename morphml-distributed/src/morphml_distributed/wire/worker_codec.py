@@ -63,7 +63,7 @@ def task_of(assign: pb.Assign) -> tuple[m.Lease, Task, tuple[str, ...]]:
 
 
 def _budget(assign: pb.Assign) -> Budget:
-    epochs = checks.within(assign.epochs, limits.COUNT, "the epochs of a trial") if assign.HasField("epochs") else None
+    epochs = checks.within(assign.epochs, limits.COUNT, "the number of epochs of a trial") if assign.HasField("epochs") else None
     fraction = assign.fraction
     if not 0.0 <= fraction <= 1.0:
         checks.real(fraction, "the fraction of the data", 0.0, 1.0)
@@ -88,8 +88,8 @@ def _needs(assign: pb.Assign) -> Resources:
         gpu_memory = checks.within(assign.gpu_memory, limits.SERIAL, "the GPU memory of a trial")
     cpus, gpus = assign.cpus, assign.gpu_share
     if not (0.0 <= cpus <= limits.MANY and 0.0 <= gpus <= limits.MANY):
-        checks.real(cpus, "the CPUs of a trial", 0.0, limits.MANY)
-        checks.real(gpus, "the GPUs of a trial", 0.0, limits.MANY)
+        checks.real(cpus, "the number of CPUs of a trial", 0.0, limits.MANY)
+        checks.real(gpus, "the number of GPUs of a trial", 0.0, limits.MANY)
     return Resources(cpus, memory, gpus, gpu_memory)
 
 
