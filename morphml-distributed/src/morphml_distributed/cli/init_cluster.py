@@ -33,7 +33,7 @@ To each worker copy ca.pem, worker.pem, worker.key and token:
 
 and start it there:
 
-    morphml worker --master $host:4567 --authority $name/ca.pem --certificate $name/worker.pem --key $name/worker.key --token-file $name/token
+    morphml worker --master $address --authority $name/ca.pem --certificate $name/worker.pem --key $name/worker.key --token-file $name/token
 
 Who has these files is let in, so give them to nobody else.  ca.key signs further certificates: no machine needs it to run; keep it apart, or delete it.
 """)
@@ -72,7 +72,7 @@ def _advice(written: Written, host: str) -> str:
         token_file=_yaml(folder / "token"),
         files=" ".join(shlex.quote(str(folder / each)) for each in FOR_WORKERS),
         name=name,
-        host=f"[{host}]" if ":" in host else host,
+        address=shlex.quote(f"[{host}]:4567" if ":" in host else f"{host}:4567"),
     )
 
 
