@@ -37,20 +37,22 @@ class Log:
 
     def trial(self, event: str, number: int, attempt: int, text: str) -> None:
         """One line on a trial, if there are not too many."""
-        second = int(time.monotonic())
-        if second != self._second:
-            self._summary()
-            self._second, self._shown = second, 0
+        self.catch_up()
         if self._shown < _MOST:
             self._shown += 1
             self.say(event, f"trial {number} {text}", trial=number, attempt=attempt)
         else:
             self._left_out += 1
 
-    def _summary(self) -> None:
+    def catch_up(self) -> None:
+        """Say how many lines of the last second were left out; to be called now and then."""
+        second = int(time.monotonic())
+        if second == self._second:
+            return
+        self._second, self._shown = second, 0
         if self._left_out:
-            self.say("summary", f"and {self._left_out} more lines on trials", lines=self._left_out)
-            self._left_out = 0
+            count, self._left_out = self._left_out, 0
+            self.say("summary", f"and {count} more lines on trials", lines=count)
 
     def _print(self, out: IO[str], line: str) -> None:
         try:

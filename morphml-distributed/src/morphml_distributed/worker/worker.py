@@ -314,6 +314,7 @@ class Worker:
     def _beat(self) -> None:
         now = monotonic()
         self._due[self._beat] = now + self._heartbeat
+        self._log.catch_up()
         if self._joined and self._link is not None:
             held = self._ledger.held(results=False)
             self._link.outbox.beat(codec.heartbeat_frame(self._examiner.health(), self._received, held))
