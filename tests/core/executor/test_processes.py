@@ -402,3 +402,43 @@ def test_a_keyboard_interrupt_of_the_evaluation_is_an_error(start):
 
     found = run(start(calling(interrupt), workers=1), task(1))[1]
     assert (found.cause, found.message) == (Cause.ERROR, "KeyboardInterrupt")
+
+
+def test_gpus_and_threads_that_the_caller_gives(start, monkeypatch):
+    """The caller keeps account of them; a task sees those that it is given, and a process is used again for the same ones."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+    show = calling(lambda task: {f"{name} {os.environ[name]}": float(os.getpid()) for name in names})
+    executor = start(show, workers=4)
+    for number, devices, cpus in [(1, ("2", "5"), 3.0), (2, (), 0.5), (3, ("5",), 1.0)]:
+        executor.submit(task(number, resources=Resources(cpus=cpus)), devices)
+    found = {number: outcome.metrics for number, outcome in outcomes(collect(executor, 3)).items()}
+    assert {number: sorted(metrics) for number, metrics in found.items()} == {
+        1: ["CUDA_VISIBLE_DEVICES 2,5", "OMP_NUM_THREADS 3"],
+        2: ["CUDA_VISIBLE_DEVICES ", "OMP_NUM_THREADS 1"],
+        3: ["CUDA_VISIBLE_DEVICES 5", "OMP_NUM_THREADS 1"],
+    }
+    executor.submit(task(4), ("5",))
+    assert outcomes(collect(executor, 1))[4].metrics == found[3]
+
+
+def test_poll_comes_back_for_what_else_is_watched(start):
+    executor = start()
+    read, write = os.pipe()
+    os.write(write, b"x")
+    began = time.monotonic()
+    assert list(executor.poll(30.0, (read,))) == []
+    assert time.monotonic() - began < 5.0
+    os.close(read)
+    os.close(write)
+
+
+def test_close_without_grace_kills(start):
+    executor = start(workers=1)
+    executor.submit(task(1, "hang", steps=1))
+    while not executor.poll(1.0):
+        pass
+    began = time.monotonic()
+    executor.close(0.0)
+    assert time.monotonic() - began < 2.0
+    assert [(outcome.number, outcome.metrics, outcome.cause) for outcome in executor.poll()] == [(1, None, None)]
