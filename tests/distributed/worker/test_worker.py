@@ -265,12 +265,18 @@ def test_a_workload_that_cannot_be_built(master, join, until):
     assert master.stream(2).of("ready")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"experiment": "x"}'])
-def test_a_specification_that_says_nothing(master, join, text):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[]", "the workload is [], but is an object"),
+        ('{"experiment": "x"}', "the master has sent no specification of the evaluation that this version can read"),
+    ],
+)
+def test_a_specification_that_says_nothing(master, join, text, reason):
     master.script.welcome["workload"] = text
     join()
     [unable] = master.stream().of("unable")
-    assert unable.reason == "the master has sent no specification of the evaluation that this version can read"
+    assert unable.reason == reason
 
 
 def test_a_final_refusal_ends_it(master, join):
@@ -298,8 +304,8 @@ def test_a_master_of_another_protocol(master, join):
     worker.thread.join(10)
     assert worker.code == 2
     assert worker.lines.text == (
-        "refused: the master is of version 9.9 and speaks protocol 7, this worker is of version 0.1.0 and speaks 1; install the same "
-        "morphml-distributed on both\n"
+        "refused: the master speaks protocol 7 (morphml-distributed 9.9), and this side protocol 1 (morphml-distributed 0.1.0); install the "
+        "same version of morphml-distributed on both\n"
     )
 
 

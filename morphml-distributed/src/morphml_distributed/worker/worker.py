@@ -11,11 +11,10 @@ import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -23,9 +22,9 @@ from morphml_core.errors import MorphMLError
 from morphml_core.plugins.catalogue import Catalogue
 from morphml_distributed.dispatch.messages import Assign, Capacity, Evict, Lease
 from morphml_distributed.resources import Examiner
-from morphml_distributed.security.settings import Security, SecurityError
+from morphml_distributed.security.settings import Security
 from morphml_distributed.security.tokens import WORKER, proof, token_of
-from morphml_distributed.wire import codec, limits
+from morphml_distributed.wire import codec, joining, limits
 from morphml_distributed.wire import morphml_pb2 as pb
 from morphml_distributed.worker.admission import Admission
 from morphml_distributed.worker.artifacts import MasterArtifacts, SessionKey
@@ -88,7 +87,7 @@ class Worker:
         self._link: Link | None = None
         self._joined = False
         self._experiment = ""
-        self._identity: tuple[str, str, bool] | None = None
+        self._identity: tuple[Any, ...] | None = None
         self._term = self._received = 0
         self._heartbeat = 1.0
         self._pause = _FIRST_PAUSE
@@ -229,29 +228,20 @@ class Worker:
 
     def _answer(self, link: Link, challenge: pb.Challenge) -> None:
         settings = self._settings
-        if challenge.protocol != limits.PROTOCOL:
-            reason = (
-                f"the master is of version {challenge.version[:40]} and speaks protocol {challenge.protocol}, this worker is of version "
-                f"{_version()} and speaks {limits.PROTOCOL}; install the same morphml-distributed on both"
-            )
-            return self._hear_refusal(pb.Refusal(reason=reason, final=True))
         try:
+            nonce = joining.nonce_of(challenge)
             token = token_of(settings.security)
-        except SecurityError as error:
-            return self._hear_refusal(pb.Refusal(reason=str(error)))
-        link.outbox.hello(
-            pb.Hello(
-                protocol=limits.PROTOCOL,
-                worker=settings.name,
-                proof=proof(token, challenge.nonce, WORKER, settings.name),
-                version=_version(),
-                distributions=self._distributions,
-                capacity=codec.capacity_message(settings.capacity),
-                held=[codec.held_message(held) for held in self._ledger.held(results=True)],
-                experiment=self._experiment,
-            )
+        except MorphMLError as error:
+            return self._hear_refusal(pb.Refusal(reason=str(error), final=challenge.protocol != limits.PROTOCOL))
+        greeting = joining.Greeting(
+            settings.name,
+            proof(token, nonce, WORKER, settings.name),
+            settings.capacity,
+            self._distributions,
+            tuple(self._ledger.held(results=True)),
+            self._experiment,
         )
-        return None
+        return link.outbox.hello(joining.hello_message(greeting))
 
     # joined ---------------------------------------------------------------------------------------------
 
@@ -259,12 +249,9 @@ class Worker:
         self._due.pop(self._give_up_link, None)
         self._due.pop(self._lose_patience, None)
         self._pause, self._complaint = _FIRST_PAUSE, ""
-        self._heartbeat = min(60.0, max(0.05, welcome.heartbeat))
-        self._term, self._received = welcome.term, 0
-        self._key.write(welcome.session_key)
         self._joined = True
         try:
-            self._prepare(welcome)
+            self._prepare(joining.reception_of(welcome))
         except MorphMLError as error:
             self._say("unable", f"unable to work for this master: {error}")
             self._send(codec.unable_frame(str(error)))
@@ -276,18 +263,22 @@ class Worker:
         if self._draining:
             self._send(codec.draining_frame(self._draining))
 
-    def _prepare(self, welcome: pb.Welcome) -> None:
+    def _prepare(self, reception: joining.Reception) -> None:
         """Have a runner for this experiment: the present one goes on where it is the same."""
-        identity = (welcome.experiment, welcome.workload, welcome.shared_artifacts)
+        self._heartbeat, self._term, self._received = reception.heartbeat, reception.term, 0
+        self._key.write(reception.session_key)
+        identity = (reception.experiment, reception.workload, reception.shared_artifacts)
         ledger = self._ledger
-        if ledger.runner is not None and identity == self._identity and (welcome.keep_held or ledger.empty):
+        if ledger.runner is not None and identity == self._identity and (reception.keep_held or ledger.empty):
             return
         self._close_runner(0.0)
         ledger.forget()
-        self._identity, self._experiment = identity, welcome.experiment
+        self._identity, self._experiment = identity, reception.experiment
         settings = self._settings
-        artifacts = None if welcome.shared_artifacts else MasterArtifacts(settings.master, settings.security, self._key)
-        ledger.runner = self._runner(built(welcome.workload, settings.folder, artifacts))
+        artifacts = (
+            None if reception.shared_artifacts else MasterArtifacts(settings.master, settings.security, self._key)
+        )
+        ledger.runner = self._runner(built(reception.workload, settings.folder, artifacts))
 
     def _runner(self, workload: WorkerWorkload) -> Runner:
         settings = self._settings
@@ -391,10 +382,6 @@ def described(capacity: Capacity) -> str:
     parts = [f"{capacity.cpus:g} cpu{'' if capacity.cpus == 1 else 's'}", f"{capacity.memory / 2**30:.1f} GiB"]
     parts += [f"{gpus} gpu{'' if gpus == 1 else 's'}"] if gpus else []
     return ", ".join([*parts, *labels])
-
-
-def _version() -> str:
-    return version("morphml-distributed")
 
 
 def _distributions() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,10 +44,12 @@ class WorkerWorkload:
         return self.work.epochs(task)
 
 
-def built(text: str, folder: Path, artifacts: Artifacts | None) -> WorkerWorkload:
+def built(specification: Mapping[str, Any], folder: Path, artifacts: Artifacts | None) -> WorkerWorkload:
     """The workload of a welcome, and its data looked for.  Raises `UnableError` with a sentence."""
+    if not all(kind in specification for kind in ("experiment", "space", "evaluator", "artifacts")):
+        raise UnableError("the master has sent no specification of the evaluation that this version can read")
     try:
-        workload = WorkerWorkload(_specification(text), folder, artifacts)
+        workload = WorkerWorkload(specification, folder, artifacts)
         if isinstance(workload.work.evaluator, Checked):
             workload.work.evaluator.check_data()
     except MorphMLError as error:
@@ -56,13 +57,3 @@ def built(text: str, folder: Path, artifacts: Artifacts | None) -> WorkerWorkloa
     except (Exception, SystemExit) as error:  # whatever the code of a component raises
         raise UnableError(f"the evaluation cannot be built here: {type(error).__name__}: {error}") from error
     return workload
-
-
-def _specification(text: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not all(kind in found for kind in ("experiment", "space", "evaluator")):
-        raise UnableError("the master has sent no specification of the evaluation that this version can read")
-    return found
