@@ -224,6 +224,53 @@ def test_another_experiment_makes_it_drop_everything(master, join, assign, until
     again.close()
     assert master.stream(3).hello.experiment == "other"
     assert "trial 1 ends" not in worker.lines.text
+    assert "what it held belongs to another search, and is dropped\n" in worker.lines.text
+
+
+def test_no_report_is_lost_with_a_connection(master, join, assign, until):
+    """What was said while nobody listened, or just before, is said again, before the result."""
+    join()
+    stream = master.stream()
+    stream.say(assign(1, serial=1, steps=40, pause=0.01))
+    until(lambda: stream.of("report"))
+    stream.close()
+    again = master.stream(2)
+    until(lambda: again.of("result"))
+    assert {report.step for report in again.of("report")} == set(range(1, 41))
+    kinds = [frame.WhichOneof("kind") for frame in again.frames]
+    assert kinds.index("ready") < kinds.index("began") < kinds.index("report") < kinds.index("result")
+
+
+def test_checkpoints_lie_with_the_master(master, join, assign, until, folder):
+    """From a child process, with the key of the session of now: also of the one after a restart of the master."""
+    (folder / "parts.py").write_text(
+        "from pathlib import Path\n"
+        "from morphml_core.protocols import Measurement\n"
+        "from morphml_core.testing.executor import BehaviourEvaluator, BehaviourSpace\n"
+        "class Keeping(BehaviourEvaluator):\n"
+        "    def evaluate(self, task, candidate, workbench):\n"
+        "        here = Path(__file__).with_name('checkpoint')\n"
+        "        begun = workbench.artifacts.get('1/checkpoint', here)\n"
+        "        here.write_text(f'attempt {task.attempt}')\n"
+        "        workbench.artifacts.put('1/checkpoint', here)\n"
+        "        yield Measurement(1, {'begun': float(begun)})\n"
+        "        return {'begun': float(begun), 'names': float(len(workbench.artifacts.names()))}\n"
+        "space, evaluator = BehaviourSpace(), Keeping()\n"
+    )
+    join(isolation="processes")
+    stream = master.stream()
+    stream.say(assign(1, serial=1))
+    until(lambda: stream.of("result"), "a result", 30)
+    master.shut()
+    master.script.term = 2
+    master.open()
+    again = master.stream(2)
+    again.say(assign(1, serial=1, term=2, attempt=2))
+    until(lambda: again.of("result"), "a result", 30)
+    found = [dict(each.metrics.values) for each in (stream.of("result")[0], again.of("result")[0])]
+    assert found == [{"begun": 0.0, "names": 1.0}, {"begun": 1.0, "names": 1.0}]
+    assert master.script.store.get("1/checkpoint", folder / "fetched")
+    assert (folder / "fetched").read_text() == "attempt 2"
 
 
 def test_an_eviction_makes_it_join_again(master, join, until):

@@ -25,7 +25,10 @@ class Send(Protocol):
 
 @attrs.define(eq=False)
 class Entry:
-    """A task, under the lease that was given last.  `successor` is what is to be run of the trial when this attempt has ended."""
+    """A task, under the lease that was given last, and all that it has said.
+
+    `successor` is what is to be run of the trial when this attempt has ended.
+    """
 
     lease: m.Lease
     task: Task
@@ -107,10 +110,7 @@ class Ledger:
     def _go_on(self, entry: Entry, said: m.Assign) -> None:
         """A task that it has already is wanted under a new lease: the work that was done counts."""
         entry.lease, entry.task = said.lease, said.task
-        if entry.outcome is not None:
-            self._hand_over(entry)
-        elif entry.began:
-            self._send(codec.began_frame(entry.lease, entry.task.number))
+        self._again(entry)
 
     def _acknowledge(self, said: m.Acknowledge) -> None:
         entry = self._entries.get(said.number)
@@ -164,22 +164,18 @@ class Ledger:
                 self._reported(entry, news)
 
     def _reported(self, entry: Entry, report: Report) -> None:
-        entry.step = max(entry.step, report.step)
-        if report.attempt != entry.task.attempt:
-            report = attrs.evolve(report, attempt=entry.task.attempt)
         try:
-            frame = codec.report_frame(entry.lease, report)
+            frame = _report_frame(entry, report)
         except codec.WireError as error:
-            self._log.say(
-                "report", f"trial {report.number} has reported what cannot be sent: {error}", trial=report.number
-            )
+            text = f"trial {report.number} has reported what cannot be sent: {error}"
+            self._log.say("report", text, trial=report.number)
             return
+        entry.step = max(entry.step, report.step)
         entry.reports.append(report)
         self._send(frame)
 
     def _ended(self, entry: Entry, outcome: Outcome) -> None:
         entry.outcome = outcome
-        entry.reports.clear()
         self._hand_over(entry)
         self._log.trial("ends", outcome.number, entry.task.attempt, _told(outcome))
         if entry.successor is not None:
@@ -196,10 +192,18 @@ class Ledger:
     # leaving and coming back --------------------------------------------------------------------------
 
     def rejoin(self) -> None:
-        """The master listens again: it gets the results that it has not acknowledged."""
+        """The master listens again: it gets what may have been lost on the way."""
         for entry in self._entries.values():
-            if entry.outcome is not None:
-                self._hand_over(entry)
+            self._again(entry)
+
+    def _again(self, entry: Entry) -> None:
+        """Tell all of a task once more: who has heard some of it knows it by its steps."""
+        if entry.began and entry.outcome is None:
+            self._send(codec.began_frame(entry.lease, entry.task.number))
+        for report in entry.reports:
+            self._send(_report_frame(entry, report))
+        if entry.outcome is not None:
+            self._hand_over(entry)
 
     def drain(self) -> None:
         """Give back what has not begun, and take nothing any more."""
@@ -211,6 +215,13 @@ class Ledger:
         """Nobody wants any of it."""
         self._entries.clear()
         self._fresh.clear()
+
+
+def _report_frame(entry: Entry, report: Report) -> pb.WorkerFrame:
+    """A report under the present lease and attempt of its task."""
+    if report.attempt != entry.task.attempt:
+        report = attrs.evolve(report, attempt=entry.task.attempt)
+    return codec.report_frame(entry.lease, report)
 
 
 def _same(one: Task, other: Task) -> bool:

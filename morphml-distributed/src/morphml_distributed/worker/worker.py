@@ -129,10 +129,10 @@ class Worker:
                 self._due.pop(due, None)
                 due()
         self._wait(max(0.0, min(self._due.values(), default=now + 1.0) - monotonic()))
-        while self._inbox:
+        while self._inbox and self._code is None:
             self._hear(*self._inbox.popleft())
         self._ledger.flush()
-        if self._draining:
+        if self._draining and self._code is None:
             self._drain()
 
     def _wait(self, timeout: float) -> None:
@@ -272,6 +272,8 @@ class Worker:
         if ledger.runner is not None and identity == self._identity and (reception.keep_held or ledger.empty):
             return
         self._close_runner(0.0)
+        if not ledger.empty:
+            self._say("dropped", "what it held belongs to another search, and is dropped")
         ledger.forget()
         self._identity, self._experiment = identity, reception.experiment
         settings = self._settings
