@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from morphml_core.errors import StorageError
 from morphml_core.experiment import events
-from morphml_core.experiment.codec import decode, encode, from_dict, genotype_in, no_collection, to_dict
+from morphml_core.experiment.codec import (
+    decode,
+    encode,
+    from_dict,
+    genotype_in,
+    genotype_of,
+    genotype_text,
+    no_collection,
+    to_dict,
+)
 from morphml_core.problem import Budget, Cause
 from morphml_core.space.decisions import Genotype
 from morphml_core.testing.storage import log
@@ -62,6 +71,42 @@ def test_the_text_is_that_of_the_dictionary(event):
 def test_the_genotype_is_found_in_the_text(genotype, fingerprint):
     text = encode(events.Proposed(3, genotype, fingerprint, 1.5))
     assert json.loads(genotype_in(text)) == json.loads(text)["genotype"]
+
+
+@given(st.builds(Genotype, st.lists(SLOTS, max_size=6).map(tuple)))
+def test_a_genotype_alone_comes_back_equal(genotype):
+    assert genotype_of(genotype_text(genotype)) == genotype
+    assert genotype_of(f" {genotype_text(genotype)} ") == genotype
+
+
+def test_a_genotype_alone_may_hold_any_number():
+    text = genotype_text(Genotype((math.inf, (1, -math.inf), np.int64(3), None)))
+    assert text == '[{"$float":"inf"},[1,{"$float":"-inf"}],3,null]'
+    assert genotype_of(text) == Genotype((math.inf, (1, -math.inf), 3, None))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "it is not JSON"),
+        ("[1", "it is not JSON (Expecting ',' delimiter: line 1 column 3 (char 2))"),
+        ("[1]]", "it is not JSON (Extra data: line 1 column 4 (char 3))"),
+        ("[NaN]", "it is not JSON (NaN is no JSON value)"),
+        ("3", "it is '3', but should be an array of values"),
+        ("[[[1]]]", "it is '[[[1]]]', but should be an array of values"),
+        ('[{"a":1}]', "it is '[{\"a\":1}]', but should be an array of values"),
+    ],
+)
+def test_what_is_no_genotype_says_why(text, why):
+    with pytest.raises(StorageError) as caught:
+        genotype_of(text)
+    assert str(caught.value) == f"a genotype cannot be read: {why}"
+
+
+def test_a_genotype_that_json_cannot_hold():
+    with pytest.raises(StorageError) as caught:
+        genotype_text(Genotype((1, {2})))
+    assert str(caught.value) == "the genotype (1, {2}) cannot be written as JSON: {2} (a set) is no JSON value"
 
 
 @given(EVENTS)

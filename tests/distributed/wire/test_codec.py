@@ -1,6 +1,7 @@
 """Values survive the wire; whatever else a peer sends is a `WireError` with a sentence."""
 
 import math
+import timeit
 
 import attrs
 import pytest
@@ -416,3 +417,18 @@ ORDERS = INSTRUCTIONS.map(lambda instruction: codec.frame_of(instruction).Serial
 @given(st.one_of(st.builds(mutated, ORDERS, MUTATIONS), st.binary(max_size=100)))
 def test_no_frame_of_a_master_does_harm(data):
     survives(pb.MasterFrame.FromString, lambda frame: codec.instruction_of("w1", 1, frame), data)
+
+
+# how quick it is ------------------------------------------------------------------------------------
+
+
+def test_an_assignment_and_a_result_take_microseconds():
+    """Below 10 and 16 microseconds there and back where this was written; what is tested is that it stays in that order."""
+    task = Task(17, Genotype((1, "conv3", 0.25, None, 3, "relu", (1, 2), None)), 5, 1, Budget(8, 1.0), timeout=600.0)
+    order = m.Assign("w1", m.Lease(3, 12345), task)
+    outcome = Outcome(17, 1, {"accuracy": 0.93, "parameters": 12345.0}, duration=1.25, worker="w1")
+    for there_and_back in (
+        lambda: followed(codec.frame_of(order)),
+        lambda: heard(codec.result_frame(order.lease, outcome)),
+    ):
+        assert min(timeit.repeat(there_and_back, number=200, repeat=7)) / 200 < 100e-6
