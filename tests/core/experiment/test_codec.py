@@ -88,7 +88,7 @@ def test_a_genotype_alone_may_hold_any_number():
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "it is not JSON"),
+        ("", "it is not JSON (Expecting value: line 1 column 1 (char 0))"),
         ("[1", "it is not JSON (Expecting ',' delimiter: line 1 column 3 (char 2))"),
         ("[1]]", "it is not JSON (Extra data: line 1 column 4 (char 3))"),
         ("[NaN]", "it is not JSON (NaN is no JSON value)"),
