@@ -60,12 +60,12 @@ def _listed(names: list[str]) -> str:
 def is_loopback(address: str) -> bool:
     """Whether HOST:PORT (or a unix socket) can be reached from this machine alone.
 
-    By what is written: `localhost` and its subdomains (RFC 6761), 127.0.0.0/8, ::1.  No name is looked up, as the answer may change.
+    By what is written: `localhost`, 127.0.0.0/8, ::1.  No name is looked up, as the answer may change.
     """
     if address.startswith(("unix:", "unix-abstract:")):
         return True
     host = host_of(address).rstrip(".").lower()
-    if host == "localhost" or host.endswith(".localhost"):
+    if host == "localhost":
         return True
     try:
         found = ipaddress.ip_address(host)

@@ -63,7 +63,9 @@ def task_of(assign: pb.Assign) -> tuple[m.Lease, Task, tuple[str, ...]]:
 
 
 def _budget(assign: pb.Assign) -> Budget:
-    epochs = checks.within(assign.epochs, limits.COUNT, "the number of epochs of a trial") if assign.HasField("epochs") else None
+    epochs = None
+    if assign.HasField("epochs"):
+        epochs = checks.within(assign.epochs, limits.COUNT, "the number of epochs of a trial")
     fraction = assign.fraction
     if not 0.0 <= fraction <= 1.0:
         checks.real(fraction, "the fraction of the data", 0.0, 1.0)
