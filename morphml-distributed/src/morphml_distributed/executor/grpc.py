@@ -1,0 +1,182 @@
+"""Executor `grpc`: evaluations run on workers that join over the network (`morphml worker`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from morphml_core.errors import MorphMLError
+from morphml_core.plugins.component import Part, executor, part
+from morphml_core.plugins.units import Bytes, Seconds
+from morphml_core.problem import Outcome, Report, Task
+from morphml_core.protocols import Artifacts, Scheduler, Workload
+from morphml_distributed.dispatch import messages as m
+from morphml_distributed.dispatch.machine import Machine
+from morphml_distributed.dispatch.rules import Rules
+from morphml_distributed.executor.features import Features
+from morphml_distributed.master.admission import Offer
+from morphml_distributed.master.http import Pages
+from morphml_distributed.master.joining import Terms
+from morphml_distributed.master.logs import LogFile, Teller, logger
+from morphml_distributed.master.mailbox import Mailbox
+from morphml_distributed.master.metrics import ClusterCollector, Tally, exposition
+from morphml_distributed.master.observers import Observer
+from morphml_distributed.master.server import Master, Setting
+from morphml_distributed.scheduler import fifo
+from morphml_distributed.security.settings import Security
+from morphml_distributed.security.tokens import token_of
+
+_positive = attrs.validators.gt(0)
+
+
+@attrs.frozen
+class Config:
+    """Where the master listens, who may join, which task goes where, and what happens to what is lost.
+
+    `listen`: HOST:PORT.  Beyond this machine `authority`, `certificate`, `key` and `token_file` are needed (`morphml cluster init` makes
+    them), or `insecure: true`.  `scheduler`: which waiting task goes to which worker.  `heartbeat`: seconds between two signs of life of a
+    worker.  `poison`: a task that has cost so many workers is put aside.  `patience`: how long a task waits for a worker that could ever
+    run it.  `silence`: after so long without a worker it says so.  `artifact_size`: the largest artifact that a worker may send.
+    `metrics`: HOST:PORT for /metrics, /healthz and /readyz.  `log`: a file for what happens, as JSON lines.  `tracing`: OpenTelemetry spans.
+    """
+
+    listen: str = "127.0.0.1:4567"
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    token_file: Path | None = None
+    insecure: bool = False
+    scheduler: Part[Scheduler] = part("scheduler", default="fifo")
+    heartbeat: Seconds = attrs.field(
+        default=Seconds(1.0), validator=[attrs.validators.ge(0.05), attrs.validators.le(600)]
+    )
+    poison: int = attrs.field(default=3, validator=attrs.validators.ge(1))
+    patience: Seconds = attrs.field(default=Seconds(60.0), validator=_positive)
+    silence: Seconds = attrs.field(default=Seconds(30.0), validator=_positive)
+    artifact_size: Bytes = attrs.field(default=Bytes(16 * 2**30), validator=_positive)
+    metrics: str | None = None
+    log: Path | None = None
+    tracing: bool = False
+
+
+class GrpcExecutor:
+    """The master of a search: a thread listens, dispatches and hears; the search's own thread only leaves tasks and takes results.
+
+    It listens from its construction on, and then logs where.  Raises `MorphMLError` where it cannot.
+    """
+
+    def __init__(self, config: Config, workload: Workload) -> None:
+        _check_address(config.listen)
+        offer = Offer.of(_specification(workload))
+        security = Security(config.authority, config.certificate, config.key, config.token_file, config.insecure)
+        setting = Setting(
+            config.listen, security, Terms(token_of(security)), config.heartbeat, config.artifact_size, config.silence
+        )  # fmt: skip
+        term = time.time_ns()
+        self._features = Features(workload)
+        self._mailbox = Mailbox()
+        self._closed = False
+        machine = Machine(_rules(config), _scheduler(config), term)
+        with ExitStack() as stack:
+            observers, tally = _observers(config, term, str(offer.workload.get("experiment", "")), stack)
+            artifacts: Artifacts | None = getattr(workload, "artifacts", None)
+            self._master = Master(setting, machine, offer, artifacts, self._mailbox, observers)
+            stack.callback(self._master.close)
+            self._pages = None if config.metrics is None else _pages(config.metrics, self._master, tally)
+            stack.pop_all()
+        logger.warning("waiting for workers at %s: morphml worker --master %s", self.address, self.address)
+        if self._pages is not None:
+            logger.warning("metrics at http://%s/metrics", self._pages.address)
+
+    @property
+    def address(self) -> str:
+        """Where workers find the master, HOST:PORT."""
+        return self._master.address
+
+    @property
+    def metrics_address(self) -> str | None:
+        """Where metrics are served; None where they are not."""
+        return None if self._pages is None else self._pages.address
+
+    @property
+    def slots(self) -> int:
+        """How many tasks like the last one the workers can have, those that they fetch ahead included; at least one."""
+        return self._master.slots
+
+    def submit(self, task: Task) -> None:
+        """Hand one task to the dispatcher.  Raises `RuntimeError` after `close`."""
+        if self._closed:
+            raise RuntimeError(f"task {task.number} was submitted to an executor that is closed")
+        self._master.post(m.Submitted(task, self._features.of(task)))
+
+    def poll(self, timeout: float = 0.0) -> Sequence[Report | Outcome]:
+        """What has happened since the last call; returns early when there is room for more tasks than before."""
+        return self._mailbox.take(timeout)
+
+    def cancel(self, number: int) -> None:
+        """End the task of that trial wherever it is."""
+        if not self._closed:
+            self._master.post(m.Cancelled(number))
+
+    def close(self) -> None:
+        """Cancel everything, and let the workers wait for the next master; `poll` then gives an outcome for each open task."""
+        if self._closed:
+            return
+        self._closed = True
+        self._master.close()
+        if self._pages is not None:
+            self._pages.close()
+
+
+def _specification(workload: Workload) -> Any:
+    if workload.specification is None:
+        raise MorphMLError(
+            "the executor 'grpc' sends the configuration to other machines, but this one holds live Python objects; name space and "
+            "evaluator by their names, or as 'python: file.py:name', or use the executor 'processes'"
+        )
+    return workload.specification
+
+
+def _check_address(listen: str) -> None:
+    host, _, port = listen.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise MorphMLError(
+            f"the option 'listen' of the executor 'grpc' is '{listen}'; write HOST:PORT, such as 127.0.0.1:4567"
+        )
+
+
+def _scheduler(config: Config) -> Scheduler:
+    # A configuration made in Python need not name one: a loader would have filled in the default.
+    return fifo.component.create(fifo.component.config()) if config.scheduler is None else config.scheduler.create()
+
+
+def _rules(config: Config) -> Rules:
+    return Rules(heartbeat=config.heartbeat, poison=config.poison, patience=config.patience)
+
+
+def _observers(config: Config, term: int, experiment: str, stack: ExitStack) -> tuple[list[Observer], Tally]:
+    tally = Tally()
+    observers: list[Observer] = [tally, Teller()]
+    if config.log is not None:
+        observers.append(LogFile(config.log, term))
+        stack.callback(observers[-1].close)
+    if config.tracing:
+        from morphml_distributed.master.tracing import Spans
+
+        observers.append(Spans(experiment))
+        stack.callback(observers[-1].close)
+    return observers, tally
+
+
+def _pages(address: str, master: Master, tally: Tally) -> Pages:
+    collector = ClusterCollector(tally, master.snapshot)
+    page: Callable[[], bytes] = lambda: exposition(collector)  # noqa: E731
+    return Pages(address, page, master.trouble, master.unready)
+
+
+component = executor(Config, GrpcExecutor)
