@@ -1,6 +1,7 @@
 """`morphml cluster init`: the files, and the advice, which can be followed to the letter."""
 
 import re
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from morphml_core.errors import MorphMLError
 from morphml_distributed.cli.init_cluster import init_cluster
+from morphml_distributed.cli.worker import command as worker
 from morphml_distributed.security import channels
 from morphml_distributed.security.settings import Security
 
@@ -62,6 +64,17 @@ def test_the_advice_can_be_followed(tmp_path, monkeypatch, name):
     assert channels.server_credentials(security) is not None
     assert all(Path(options[option]).is_absolute() for option in files)
     assert "--master '[::1]:4567'" in output
+
+
+def test_the_command_for_workers_is_one(tmp_path):
+    output = run(tmp_path / "cluster", "--host", "10.0.0.1").output
+    words = shlex.split(next(line for line in output.splitlines() if "morphml worker" in line))
+    context = worker.make_context("worker", words[2:], resilient_parsing=False)
+    assert context.params["master"] == "10.0.0.1:4567"
+    options = ("authority", "certificate", "key", "token_file")
+    assert [str(context.params[option]) for option in options] == [
+        "cluster/ca.pem", "cluster/worker.pem", "cluster/worker.key", "cluster/token"
+    ]  # fmt: skip
 
 
 def test_what_is_there_stays(tmp_path):
