@@ -102,6 +102,8 @@ class LocalSearch:
         self._top.append(place)
 
     def _put_below(self, place: _Place) -> None:
+        if len(self._below) == _SPARE and not place < self._below[-1]:
+            return
         insort(self._below, place)
         del self._below[_SPARE:]
 

@@ -39,34 +39,46 @@ class Scale:
         self._ideal = np.full(objectives, np.inf)
         self._worst = np.full(objectives, -np.inf)
         self._extremes = np.empty((0, objectives))
-        self._far = np.where(np.eye(objectives, dtype=bool), 1.0, 1e6)
+        self._far = np.where(np.eye(objectives, dtype=bool), 1.0, 1e6)[:, None, :]
+        self._spanned = b""  # the sides that `_meets` is of
+        self._meets: NDArray[np.float64] | None = None
 
     def scaled(self, losses: NDArray[np.float64], first: Sequence[int]) -> NDArray[np.float64]:
         """The scaled losses, shape (trials, objectives); `first` are the indices of the first front."""
-        self._ideal = np.minimum(self._ideal, losses.min(axis=0))
-        self._worst = np.maximum(self._worst, losses.max(axis=0))
+        ideal = self._ideal = np.minimum(self._ideal, np.minimum.reduce(losses))
+        self._worst = np.maximum(self._worst, np.maximum.reduce(losses))
         front = losses[first]
         known = np.concatenate([self._extremes, front])
-        reached = ((known - self._ideal)[None, :, :] * self._far[:, None, :]).max(axis=2)
+        reached = np.maximum.reduce((known - ideal) * self._far, axis=2)
         self._extremes = known[reached.argmin(axis=1)]
-        span = self._nadir(front) - self._ideal
-        small = span <= 1e-9
-        if small.any():
-            span = np.where(small, losses.max(axis=0) - self._ideal, span)
-        found: NDArray[np.float64] = (losses - self._ideal) / np.where(span > 0.0, span, 1.0)
+        span = self._nadir(front) - ideal
+        if min(span.tolist()) <= 1e-9:
+            span = np.where(span <= 1e-9, np.maximum.reduce(losses) - ideal, span)
+            span[span <= 0.0] = 1.0
+        found: NDArray[np.float64] = (losses - ideal) / span
         return found
 
     def _nadir(self, front: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where the plane meets the axes, or the greatest losses of the front."""
         sides = self._extremes - self._ideal
-        found: NDArray[np.float64] = front.max(axis=0)
-        try:
-            plane = np.linalg.solve(sides, np.ones(len(sides)))
-        except np.linalg.LinAlgError:
-            return found
-        if np.abs(sides @ plane - 1.0).max() <= _FLAT and (plane > 0.0).all():
-            found = np.minimum(self._ideal + 1.0 / plane, self._worst)
+        if (spanned := sides.tobytes()) != self._spanned:
+            self._spanned, self._meets = spanned, _intercepts(sides)
+        found: NDArray[np.float64] = np.maximum.reduce(front)
+        if self._meets is not None:
+            found = np.minimum(self._ideal + self._meets, self._worst)
         return found
+
+
+def _intercepts(sides: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Where the plane through these points (rows) meets each axis; None where there is no plane, or not all of it is positive."""
+    try:
+        plane = np.linalg.solve(sides, np.ones(len(sides)))
+    except np.linalg.LinAlgError:
+        return None
+    if np.abs(sides @ plane - 1.0).max() <= _FLAT and (plane > 0.0).all():
+        found: NDArray[np.float64] = np.divide(1.0, plane)
+        return found
+    return None
 
 
 class Nsga3(SteadyState):
@@ -99,10 +111,9 @@ class Nsga3(SteadyState):
         losses = np.array([standing.losses for _, standing in self.living])
         scaled = self._scale.scaled(losses, self.fronts[0])
         along = scaled @ self._directions.T
-        squares = np.maximum((scaled**2).sum(axis=1, keepdims=True) - along**2, 0.0)
-        nearest = squares.argmin(axis=1)
-        found: list[float] = np.take_along_axis(squares, nearest[:, None], axis=1)[:, 0].tolist()
-        return nearest.tolist(), found
+        squares = np.maximum(np.add.reduce(scaled**2, axis=1, keepdims=True) - along**2, 0.0)
+        found: list[float] = np.minimum.reduce(squares, axis=1).tolist()
+        return squares.argmin(axis=1).tolist(), found
 
 
 component = optimizer(Config, Nsga3)

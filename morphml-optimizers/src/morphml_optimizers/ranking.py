@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from operator import le
 from typing import TypeVar
 
 import attrs
@@ -34,17 +35,17 @@ class Standing:
 
     def dominates(self, other: Standing) -> bool:
         """Whether this is better: constrained domination (Deb et al., 2002), failed trials last."""
-        mine, theirs = (self.failed, self.violation), (other.failed, other.violation)
-        if mine != theirs:
-            return mine < theirs
-        pairs = zip(self.losses, other.losses, strict=True)
-        return self.losses != other.losses and all(own <= its for own, its in pairs)
+        if self.failed is not other.failed:
+            return other.failed
+        if self.violation != other.violation:
+            return self.violation < other.violation
+        return self.losses != other.losses and all(map(le, self.losses, other.losses))
 
 
 def standing(problem: Problem, trial: Trial) -> Standing:
     """The standing of a trial that is over.  One that lacks an objective counts as failed."""
     losses = problem.losses(trial)
-    return Standing(not all(math.isfinite(loss) for loss in losses), problem.violation(trial), losses)
+    return Standing(not all(map(math.isfinite, losses)), problem.violation(trial), losses)
 
 
 def front(items: Sequence[T], key: Callable[[T], Standing]) -> list[T]:
