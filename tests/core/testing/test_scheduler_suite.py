@@ -1,117 +1,234 @@
-"""`SchedulerSuite` holds for first fit, and catches what breaks its promises."""
+"""`SchedulerSuite` holds for first come first served, and catches what breaks its promises."""
 
 from __future__ import annotations
+
+import math
 
 import attrs
 import pytest
 
-from morphml_core.protocols import Assignment
+from morphml_core.problem import Resources
+from morphml_core.protocols import QueuedTask, WorkerView
 from morphml_core.testing import SchedulerSuite
+from morphml_core.testing.cluster import Cluster
+from morphml_core.testing.scheduler import scene
 
 from .probe import failing
 
 
-def fits(need, free):
-    memory = free.memory is None or (need.memory or 0) <= free.memory
-    return need.cpus <= free.cpus and memory and need.gpus <= free.gpus
+class Fifo:
+    """First come, first served, to the first worker with room."""
 
+    def task_rank(self, queued):
+        return (queued.since,)
 
-def less(free, need):
-    memory = None if free.memory is None else free.memory - (need.memory or 0)
-    return attrs.evolve(free, cpus=free.cpus - need.cpus, memory=memory, gpus=free.gpus - need.gpus)
-
-
-class FirstFit:
-    """Each task, in order, goes to the first worker with room."""
-
-    def assign(self, queue, workers, now):
-        free = {worker.name: worker.free for worker in workers}
-        found = []
-        for queued in queue:
-            name = next((name for name, room in free.items() if fits(queued.resources, room)), None)
-            if name is not None:
-                free[name] = less(free[name], queued.resources)
-                found.append(Assignment(queued.task.number, name))
-        return found
+    def worker_rank(self, worker):
+        return (0.0,)
 
     def observe(self, queued, worker, duration):
-        """First fit learns nothing."""
+        return False
 
 
-class TestFirstFit(SchedulerSuite):
+class TestFifo(SchedulerSuite):
     @pytest.fixture
     def make(self):
-        return FirstFit
+        return Fifo
 
 
-class Greedy(FirstFit):
-    """Looks at each task alone, and so gives a worker more than it has."""
+class Urgent(Fifo):
+    """The highest priority first, whatever waits."""
 
-    def assign(self, queue, workers, now):
-        pairs = [(q, next((w for w in workers if fits(q.resources, w.free)), None)) for q in queue]
-        return [Assignment(queued.task.number, worker.name) for queued, worker in pairs if worker]
-
-
-class Twice(FirstFit):
-    """Assigns each task twice."""
-
-    def assign(self, queue, workers, now):
-        return [each for each in super().assign(queue, workers, now) for _ in range(2)]
+    def task_rank(self, queued):
+        return (-queued.task.priority, queued.since)
 
 
-class Stuck(FirstFit):
-    """Waits for the first task of the queue, whether it fits anywhere or not."""
+class TestUrgent(SchedulerSuite):
+    starves = True
 
-    def assign(self, queue, workers, now):
-        found = []
-        for assignment, queued in zip(super().assign(queue, workers, now), queue, strict=False):
-            if assignment.number != queued.task.number:
-                break
-            found.append(assignment)
-        return found
+    @pytest.fixture
+    def make(self):
+        return Urgent
 
 
-class Lazy(FirstFit):
-    """Never starts the last task of the queue."""
+class Thief(Fifo):
+    """Moves whatever can be moved, and makes tasks wait for whom they can wait for."""
 
-    def assign(self, queue, workers, now):
-        return super().assign(queue[:-1], workers, now)
+    def steals(self, thief, victim):
+        return True
 
-
-class Owner(FirstFit):
-    """Takes the master's queue for its own."""
-
-    def assign(self, queue, workers, now):
-        found = super().assign(queue, workers, now)
-        queue.clear()
-        return found
+    def waits(self, queued, free, busy):
+        return True
 
 
-class Nervous(FirstFit):
+class TestThief(SchedulerSuite):
+    @pytest.fixture
+    def make(self):
+        return Thief
+
+
+class Unsure(Fifo):
+    """Knows no place for a task without a limit of memory."""
+
+    def task_rank(self, queued):
+        memory = queued.task.resources.memory
+        return (math.inf if memory is None else memory, queued.since)
+
+
+class Numb(Fifo):
+    """Ranks tasks by a number alone."""
+
+    def task_rank(self, queued):
+        return queued.since
+
+
+class Uneven(Fifo):
+    """The rank of a busy worker says more than that of an idle one."""
+
+    def worker_rank(self, worker):
+        return (1.0, float(len(worker.running))) if worker.running else (0.0,)
+
+
+class Dividing(Fifo):
+    """Has not heard of workers that have nothing."""
+
+    def worker_rank(self, worker):
+        return (1 - worker.free.cpus / worker.capacity.cpus,)
+
+
+class Nervous(Fifo):
     """Has not heard of workers that come and go."""
 
     def observe(self, queued, worker, duration):
-        if not worker.startswith("w"):
-            raise KeyError(worker)
+        if worker.name.startswith("a worker"):
+            raise KeyError(worker.name)
+        return False
+
+
+class Logarithmic(Fifo):
+    """Has not heard of tasks that take no time."""
+
+    def observe(self, queued, worker, duration):
+        math.log(duration)
+        return False
+
+
+class Silent(Fifo):
+    """Does not say whether ranks have changed."""
+
+    def observe(self, queued, worker, duration):
+        return None
+
+
+class Moody(Fifo):
+    """Ranks anew whenever it is asked."""
+
+    def worker_rank(self, worker):
+        return (float(next(MOOD)),)
+
+
+MOOD = iter(range(1, 10**9))
+
+
+class Secret(Fifo):
+    """Learns, and does not tell."""
+
+    def __init__(self):
+        self.mean = 0.0
+
+    def task_rank(self, queued):
+        return (queued.since + self.mean,)
+
+    def observe(self, queued, worker, duration):
+        self.mean += 0.1 * (duration - self.mean)
+        return False
+
+
+class Restless(Secret):
+    """Has everything ranked again with each observation."""
+
+    def observe(self, queued, worker, duration):
+        super().observe(queued, worker, duration)
+        return True
+
+
+class Newest(Fifo):
+    """Last come, first served."""
+
+    def task_rank(self, queued):
+        return (-queued.since,)
+
+
+class Owner(Fifo):
+    """Takes the master's workers for its own."""
+
+    def worker_rank(self, worker):
+        object.__setattr__(worker, "assigned", 0)
+        return (0.0,)
+
+
+NUMBERS, AFTER = "ranks_are_numbers", "ranks_are_numbers_after_learning"
 
 
 @pytest.mark.parametrize(
     ("broken", "caught"),
     [
-        (Greedy, {"free_resources_are_never_exceeded", "after_learning_too", "every_task_gets_its_turn"}),
+        (Unsure, {NUMBERS, AFTER}),
+        (Numb, {NUMBERS, AFTER}),
+        (Uneven, {NUMBERS, AFTER}),
         (
-            Twice,
+            Dividing,
             {
-                "a_free_worker_gets_a_task_that_fits", "a_task_that_fits_nowhere_waits", "free_resources_are_never_exceeded",
-                "after_learning_too", "every_task_gets_its_turn",
+                NUMBERS, AFTER, "the_same_history_gives_the_same_ranks", "ranks_change_only_when_it_says_so", "ranks_change_rarely",
+                "every_task_gets_its_turn", "tasks_and_workers_stay_as_they_were",
             },
         ),
-        (Stuck, {"a_task_that_fits_nowhere_waits", "every_task_gets_its_turn"}),
-        (Lazy, {"a_free_worker_gets_a_task_that_fits", "a_task_that_fits_nowhere_waits", "every_task_gets_its_turn"}),
-        (Owner, {"free_resources_are_never_exceeded", "after_learning_too", "every_task_gets_its_turn", "queue_and_workers_stay_as_they_were"}),
-        (Nervous, {"after_learning_too"}),
+        (Nervous, {AFTER}),
+        (Logarithmic, {AFTER}),
+        (Silent, {AFTER, "ranks_change_rarely"}),
+        (Moody, {"the_same_history_gives_the_same_ranks", "ranks_change_only_when_it_says_so"}),
+        (Secret, {"ranks_change_only_when_it_says_so"}),
+        (Restless, {"ranks_change_rarely"}),
+        (Newest, {"no_task_waits_for_ever"}),
+        (Urgent, {"no_task_waits_for_ever"}),
+        (Owner, {"tasks_and_workers_stay_as_they_were"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )  # fmt: skip
 def test_broken_schedulers_are_caught(broken, caught, tmp_path):
     assert failing(SchedulerSuite, broken, tmp_path) == caught
+
+
+def test_who_is_said_to_starve_tasks_and_does_not_is_caught(tmp_path):
+    class Unjust(SchedulerSuite):
+        starves = True
+
+    assert failing(Unjust, Fifo, tmp_path) == {"no_task_waits_for_ever"}
+
+
+def test_the_cluster_runs_by_rank():
+    class ShortNeeds(Fifo):
+        def task_rank(self, queued):
+            return (queued.task.resources.cpus,)
+
+    queue, _ = scene(3)
+    worker = WorkerView("w", Resources(4.0), Resources(4.0))
+    needy = [attrs.evolve(q, task=attrs.evolve(q.task, resources=Resources(n % 4 + 1.0))) for n, q in enumerate(queue)]
+    ran = Cluster(ShortNeeds(), [worker], 0).run(needy)
+    needs = {queued.task.number: queued.task.resources.cpus for queued in needy}
+    assert [needs[number] for number in ran if needs[number] != 3] == [1.0] * 3 + [2.0] * 3 + [4.0] * 3
+
+
+def test_the_cluster_lets_a_worker_hold_one_task_ahead_and_another_steal_it():
+    class Watched(Fifo):
+        def __init__(self):
+            self.asked = []
+
+        def steals(self, thief, victim):
+            self.asked.append((thief.name, victim.name, victim.prefetched))
+            return True
+
+    scheduler = Watched()
+    queue = [QueuedTask(attrs.evolve(queued.task, resources=Resources()), 0.0) for queued in scene(0, tasks=3)[0]]
+    workers = [WorkerView(name, Resources(), Resources()) for name in "ab"]
+    assert Cluster(scheduler, workers, 0).run(queue) == [1, 0, 2]  # the third task was held by a while a ran the first
+    assert scheduler.asked == [("b", "a", (2,))]

@@ -1,0 +1,135 @@
+"""How long tasks take on which worker, learnt while they run."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+SHORTEST, LONGEST = 1e-3, 1e7
+"""Durations in seconds are taken to lie between these."""
+RIDGE = 0.1
+"""How much a coefficient is held at what is assumed without data: the variance of the noise by the variance of coefficients."""
+MEMORY = 200, 30
+"""The weight of an observation fades within so many others, and so many more for each worker."""
+NOTICED = 0.1
+"""A change of the predictions by less than a tenth is none."""
+
+
+@attrs.frozen
+class Predictions:
+    """What is believed at one time: log seconds of a task on an average worker, and by how much each worker differs from that."""
+
+    coefficients: tuple[float, ...] = (0.0,)
+    paces: Mapping[str, float] = attrs.field(factory=dict)
+
+    def work(self, features: Sequence[float]) -> float:
+        """Log seconds of a task on an average worker."""
+        found: float = _assumed(features) + sum(map(operator.mul, self.coefficients, _columns(features)))
+        return min(max(found, math.log(SHORTEST)), math.log(LONGEST))
+
+    def pace(self, worker: str) -> float:
+        """Log of how many times longer than an average worker this one takes; 0 for one that is not known."""
+        return self.paces.get(worker, 0.0)
+
+
+class Durations:
+    """Ridge regression of log seconds on the features of the task and on the worker, in which old observations fade.
+
+    log seconds = log epochs + log share of the data + features . coefficients + pace of the worker.  What is stored are the sums of the
+    normal equations, so that an observation costs the square of the number of features, whatever was observed before; weights grow by
+    a factor instead of all sums shrinking.  The paces are eliminated by the Schur complement of their diagonal block, which makes
+    a solution linear in the number of workers.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._weight = 1.0
+        self._sums: _Sums | None = None
+        self._recent: deque[tuple[float, ...]] = deque(maxlen=64)
+
+    def learn(self, features: Sequence[float], worker: str, seconds: float) -> None:
+        """One observation.  Durations that are no numbers are not listened to."""
+        if math.isnan(seconds):
+            return
+        x = np.array(_columns(features))
+        sums = self._sums = self._sums or _Sums.of(len(x))
+        x = np.concatenate([x, np.zeros(len(sums.b))])[: len(sums.b)]
+        row = self._rows.setdefault(worker, len(self._rows))
+        sums.reserve(len(self._rows))
+        sums.add(x, row, math.log(min(max(seconds, SHORTEST), LONGEST)) - _assumed(features), self._weight)
+        self._weight /= 1 - 1 / (MEMORY[0] + MEMORY[1] * len(self._rows))
+        if self._weight > 1e6:
+            sums.scale(1 / self._weight)
+            self._weight = 1.0
+        self._recent.append(tuple(features))
+
+    def predictions(self) -> Predictions:
+        """What the observations say now."""
+        if self._sums is None:
+            return Predictions()
+        coefficients, paces = self._sums.solve(RIDGE * self._weight)
+        return Predictions(tuple(coefficients.tolist()), {name: float(paces[row]) for name, row in self._rows.items()})
+
+    def differ(self, old: Predictions, new: Predictions) -> bool:
+        """Whether recent tasks, or the workers, would be told apart otherwise: a change that is the same for all is none."""
+        works = [new.work(features) - old.work(features) for features in self._recent]
+        paces = [pace - old.pace(name) for name, pace in new.paces.items()]
+        return any(len(changes) > 1 and float(np.std(changes)) > NOTICED for changes in (works, paces))
+
+
+@attrs.define
+class _Sums:
+    """Weighted sums over observations, of features x (d), targets y: a: xx (d, d), b: xy (d), and by worker s: x (w, d), y, n (w)."""
+
+    a: NDArray[np.float64]
+    b: NDArray[np.float64]
+    s: NDArray[np.float64]
+    y: NDArray[np.float64]
+    n: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, size: int, workers: int = 8) -> _Sums:
+        return cls(
+            np.zeros((size, size)), np.zeros(size), np.zeros((workers, size)), np.zeros(workers), np.zeros(workers)
+        )
+
+    def reserve(self, workers: int) -> None:
+        if workers > len(self.n):
+            more = len(self.n)
+            self.s = np.concatenate([self.s, np.zeros((more, len(self.b)))])
+            self.y, self.n = (np.concatenate([each, np.zeros(more)]) for each in (self.y, self.n))
+
+    def add(self, x: NDArray[np.float64], row: int, target: float, weight: float) -> None:
+        weighted = weight * x
+        self.a += np.outer(weighted, x)
+        self.b += weighted * target
+        self.s[row] += weighted
+        self.y[row] += weight * target
+        self.n[row] += weight
+
+    def scale(self, factor: float) -> None:
+        for each in (self.a, self.b, self.s, self.y, self.n):
+            each *= factor
+
+    def solve(self, ridge: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        held = np.full(len(self.b), ridge)
+        held[0] = ridge * 1e-3  # the mean of all: nothing is assumed of it
+        shrunk = self.s / (self.n + ridge)[:, None]
+        left, right = self.a - self.s.T @ shrunk + np.diag(held), self.b - shrunk.T @ self.y
+        coefficients = np.asarray(np.linalg.solve(left, right), dtype=np.float64)
+        return coefficients, (self.y - self.s @ coefficients) / (self.n + ridge)
+
+
+def _assumed(features: Sequence[float]) -> float:
+    """Without any data: a task takes as long as its epochs and its share of the data say."""
+    return sum(math.log(max(value, SHORTEST)) for value in features[:2])
+
+
+def _columns(features: Sequence[float]) -> tuple[float, ...]:
+    return (1.0, *(math.log(max(value, SHORTEST)) for value in features[:2]), *features[2:])
