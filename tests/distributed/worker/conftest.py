@@ -17,7 +17,8 @@ from morphml_core.artifacts.local import LocalArtifacts
 from morphml_core.errors import MorphMLError
 from morphml_core.testing.executor import task as behaving
 from morphml_distributed.dispatch.messages import Acknowledge, Assign, Capacity, Lease
-from morphml_distributed.security.channels import OPTIONS
+from morphml_distributed.security.channels import OPTIONS, bind
+from morphml_distributed.security.settings import Security
 from morphml_distributed.wire import codec, limits
 from morphml_distributed.wire import morphml_pb2 as pb
 from morphml_distributed.wire.morphml_pb2_grpc import MasterServicer, add_MasterServicer_to_server
@@ -162,6 +163,7 @@ class Master:
     def __init__(self, folder):
         self.script = Scripted(folder)
         self.port = 0
+        self.security = Security()
         self.open()
 
     @property
@@ -172,8 +174,7 @@ class Master:
         self._pool = ThreadPoolExecutor(16)
         self._server = grpc.server(self._pool, options=OPTIONS)
         add_MasterServicer_to_server(self.script, self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
-        assert self.port
+        self.port = bind(self._server, f"127.0.0.1:{self.port}", self.security)
         self._server.start()
 
     def shut(self):

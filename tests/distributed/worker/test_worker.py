@@ -5,10 +5,34 @@ import time
 
 import attrs
 import pytest
+from click.testing import CliRunner
 
+from morphml_core.cli import main
 from morphml_core.problem import Resources
 from morphml_distributed.dispatch.messages import Acknowledge, Cancel, Capacity, Evict, Gpu, Lease, Revoke
+from morphml_distributed.security.settings import Security
+from morphml_distributed.security.tokens import proof
 from morphml_distributed.wire import morphml_pb2 as pb
+
+KEEPING = """\
+from pathlib import Path
+
+from morphml_core.protocols import Measurement
+from morphml_core.testing.executor import BehaviourEvaluator, BehaviourSpace
+
+
+class Keeping(BehaviourEvaluator):
+    def evaluate(self, task, candidate, workbench):
+        here = Path(__file__).with_name("checkpoint")
+        begun = workbench.artifacts.get("1/checkpoint", here)
+        here.write_text(f"attempt {task.attempt}")
+        workbench.artifacts.put("1/checkpoint", here)
+        yield Measurement(1, {"begun": float(begun)})
+        return {"begun": float(begun), "names": float(len(workbench.artifacts.names()))}
+
+
+space, evaluator = BehaviourSpace(), Keeping()
+"""
 
 
 def results(stream):
@@ -19,6 +43,45 @@ def heartbeat_without(stream, number):
     """A heartbeat that comes from now on and does not hold the trial."""
     seen = len(stream.of("heartbeat"))
     return lambda: [beat for beat in stream.of("heartbeat")[seen:] if number not in [held.number for held in beat.held]]
+
+
+# joining ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Certificates and a token, as `morphml cluster init` makes them."""
+    done = CliRunner().invoke(main, ["cluster", "init", str(tmp_path / "files"), "--host", "127.0.0.1"])
+    assert done.exit_code == 0, done.output
+    return lambda name: tmp_path / "files" / name
+
+
+def secured(files, who):
+    return Security(files("ca.pem"), files(f"{who}.pem"), files(f"{who}.key"), files("token"))
+
+
+def test_certificates_and_a_token(master, join, assign, until, files, folder):
+    master.shut()
+    master.security = secured(files, "master")
+    master.open()
+    (folder / "parts.py").write_text(KEEPING)
+    join(security=secured(files, "worker"), isolation="processes")
+    stream = master.stream()
+    assert stream.hello.proof == proof(files("token").read_bytes().strip(), b"n" * 32, "worker", "w")
+    stream.say(assign(1, serial=1))
+    until(lambda: stream.of("result"), "a result", 30)
+    assert dict(stream.of("result")[0].metrics.values) == {"begun": 0.0, "names": 1.0}
+
+
+def test_without_certificates_it_says_why_it_waits(master, join, until, files):
+    master.shut()
+    master.security = secured(files, "master")
+    master.open()
+    worker = join()
+    until(lambda: "waiting" in worker.lines.text)
+    assert worker.lines.text == (
+        f"there is no connection to the master at {master.address}: it has closed the connection; does it want TLS?; waiting\n"
+    )
 
 
 # running ----------------------------------------------------------------------------------------------
@@ -243,20 +306,7 @@ def test_no_report_is_lost_with_a_connection(master, join, assign, until):
 
 def test_checkpoints_lie_with_the_master(master, join, assign, until, folder):
     """From a child process, with the key of the session of now: also of the one after a restart of the master."""
-    (folder / "parts.py").write_text(
-        "from pathlib import Path\n"
-        "from morphml_core.protocols import Measurement\n"
-        "from morphml_core.testing.executor import BehaviourEvaluator, BehaviourSpace\n"
-        "class Keeping(BehaviourEvaluator):\n"
-        "    def evaluate(self, task, candidate, workbench):\n"
-        "        here = Path(__file__).with_name('checkpoint')\n"
-        "        begun = workbench.artifacts.get('1/checkpoint', here)\n"
-        "        here.write_text(f'attempt {task.attempt}')\n"
-        "        workbench.artifacts.put('1/checkpoint', here)\n"
-        "        yield Measurement(1, {'begun': float(begun)})\n"
-        "        return {'begun': float(begun), 'names': float(len(workbench.artifacts.names()))}\n"
-        "space, evaluator = BehaviourSpace(), Keeping()\n"
-    )
+    (folder / "parts.py").write_text(KEEPING)
     join(isolation="processes")
     stream = master.stream()
     stream.say(assign(1, serial=1))

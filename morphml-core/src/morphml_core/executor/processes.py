@@ -123,9 +123,12 @@ class ProcessesExecutor:
         It also comes back when one of `also` (files, or numbers of files) can be read.
         """
         until = monotonic() + timeout
-        woken = self._look(0.0, also)
-        while not (self._events or woken) and (left := until - monotonic()) > 0 and (also or self._live()):
-            woken = self._look(left, also)
+        while True:
+            left = max(0.0, until - monotonic())
+            waits = not self._events and (also or self._live())
+            woken = self._look(left if waits else 0.0, also)
+            if self._events or woken or left <= 0 or not (also or self._live()):
+                break
         events, self._events = self._events, []
         return events
 

@@ -214,7 +214,7 @@ class Worker:
             self._say("ends", "the master has ended")
             self._code = 0
         elif was_joined:
-            self._complain("the master is gone")
+            self._complain("the master has ended" if ended.clean else "the master is gone")
         else:
             self._complain(ended.reason or f"the master at {self._settings.master} has closed the connection")
 
