@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import attrs
 import pytest
 
@@ -16,8 +18,13 @@ from morphml_core.testing import SchedulerSuite
 GIB = 2**30
 
 
+@cache
+def loader():
+    return Loader()
+
+
 def load(name, **options):
-    return Loader().load(ComponentRef("scheduler", name, options)).create()
+    return loader().load(ComponentRef("scheduler", name, options)).create()
 
 
 class TestFifo(SchedulerSuite):
