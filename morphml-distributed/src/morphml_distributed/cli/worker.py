@@ -6,8 +6,8 @@ import math
 import os
 import re
 import socket
-import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, chdir
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -117,13 +117,12 @@ def command(
         master, name, folder.absolute(), capacity, slots or _slots(capacity), rest["isolation"], deadline, _security(master, **rest),
         rest["patience"], rest["stay"],
     )  # fmt: skip
-    file = _opened(log_file)
-    try:
-        os.chdir(settings.folder)
-        code = Worker(settings, Log(name, sys.stdout, as_json, file)).run()
-    finally:
-        if file is not None:
-            file.close()
+    with ExitStack() as stack:
+        file = stack.enter_context(_opened(log_file)) if log_file else None
+        out = stack.enter_context(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+        stack.enter_context(common.quiet_stdout())
+        stack.enter_context(chdir(settings.folder))
+        code = Worker(settings, Log(name, out, as_json, file)).run()
     click.get_current_context().exit(code)
 
 
@@ -160,9 +159,7 @@ def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
 
 
-def _opened(path: Path | None) -> IO[str] | None:
-    if path is None:
-        return None
+def _opened(path: Path) -> IO[str]:
     try:
         return path.open("a", encoding="utf-8")
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -17,11 +16,9 @@ class Log:
     Of the lines on single trials it shows at most 20 a second, and then says how many were left out.
     """
 
-    def __init__(
-        self, worker: str, out: IO[str] | None = None, as_json: bool = False, file: IO[str] | None = None
-    ) -> None:
+    def __init__(self, worker: str, out: IO[str], as_json: bool = False, file: IO[str] | None = None) -> None:
         self._worker = worker
-        self._out = out or sys.stdout
+        self._out = out
         self._json = as_json
         self._file = file
         self._second = 0
