@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ def show(master: str, watch: bool, every: float, as_json: bool, **rest: Any) -> 
     from morphml_distributed.cli.cluster_view import Screen
     from morphml_distributed.master.viewer import snapshots
 
-    screen = Screen(click.get_text_stream("stdout"))
+    screen = Screen(sys.stdout)
     found = snapshots(master, _security(**rest), every if watch else 0.0)
     try:
         with screen.live(watch and not as_json):

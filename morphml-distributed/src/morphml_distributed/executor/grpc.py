@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ from morphml_distributed.scheduler import fifo
 from morphml_distributed.security.settings import Security
 from morphml_distributed.security.tokens import token_of
 
-_positive = attrs.validators.gt(0)
+
+def _between(least: float, most: float = math.inf) -> Any:
+    return [attrs.validators.ge(least), attrs.validators.le(most)]
 
 
 @attrs.frozen
@@ -52,13 +55,11 @@ class Config:
     token_file: Path | None = None
     insecure: bool = False
     scheduler: Part[Scheduler] = part("scheduler", default="fifo")
-    heartbeat: Seconds = attrs.field(
-        default=Seconds(1.0), validator=[attrs.validators.ge(0.05), attrs.validators.le(600)]
-    )
+    heartbeat: Seconds = attrs.field(default=Seconds(1.0), validator=_between(0.05, 600.0))
     poison: int = attrs.field(default=3, validator=attrs.validators.ge(1))
-    patience: Seconds = attrs.field(default=Seconds(60.0), validator=_positive)
-    silence: Seconds = attrs.field(default=Seconds(30.0), validator=_positive)
-    artifact_size: Bytes = attrs.field(default=Bytes(16 * 2**30), validator=_positive)
+    patience: Seconds = attrs.field(default=Seconds(60.0), validator=_between(0.1))
+    silence: Seconds = attrs.field(default=Seconds(30.0), validator=_between(0.1))
+    artifact_size: Bytes = attrs.field(default=Bytes(16 * 2**30), validator=_between(1))
     metrics: str | None = None
     log: Path | None = None
     tracing: bool = False
@@ -122,6 +123,10 @@ class GrpcExecutor:
         """End the task of that trial wherever it is."""
         if not self._closed:
             self._master.post(m.Cancelled(number))
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """Workers, queue and leases, as `morphml cluster --json` shows them; empty where the master does not answer."""
+        return self._master.snapshot() or {}
 
     def close(self) -> None:
         """Cancel everything, and let the workers wait for the next master; `poll` then gives an outcome for each open task."""

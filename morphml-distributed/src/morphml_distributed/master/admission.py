@@ -57,7 +57,8 @@ class Offer:
         ]
         if not (missing or others):
             return
-        found = " and ".join([f"lacks {_listed(missing)}"] * bool(missing) + [f"has {_listed(others)}"] * bool(others))
+        parts = ((missing, "lacks"), (others, "has"))
+        found = " and ".join(f"{verb} {_listed(names)}" for names, verb in parts if names)
         wrong = [name for name, version in self.distributions.items() if installed.get(name) != version]
         wanted = " ".join(f"'{name}=={self.distributions[name]}'" for name in wrong)
         raise RefusedError(f"the worker '{worker}' {found}; on its machine, pip install {wanted}")

@@ -23,16 +23,28 @@ class Received(Generic[M]):
 
 
 class Service(Protocol):
-    """What answers the calls; each method takes a request, or a context to read from, and the context."""
+    """What answers the calls.  Streams from a peer are read from the context."""
 
     received: int
     sent: int
-    join: Callable[..., Any]
-    watch: Callable[..., Any]
-    put_artifact: Callable[..., Any]
-    get_artifact: Callable[..., Any]
-    list_artifacts: Callable[..., Any]
-    delete_artifact: Callable[..., Any]
+
+    def join(self, _: object, context: Any) -> Any:
+        """A worker's stream."""
+
+    def watch(self, _: object, context: Any) -> Any:
+        """A viewer's stream."""
+
+    def put_artifact(self, _: object, context: Any) -> Any:
+        """An artifact comes."""
+
+    def get_artifact(self, said: Received[pb.ArtifactName], context: Any) -> Any:
+        """An artifact goes."""
+
+    def list_artifacts(self, said: Received[pb.ArtifactPrefix], context: Any) -> Any:
+        """Names."""
+
+    def delete_artifact(self, said: Received[pb.ArtifactName], context: Any) -> Any:
+        """An artifact is forgotten."""
 
 
 def handlers(service: Service) -> grpc.GenericRpcHandler:
