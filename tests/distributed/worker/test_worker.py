@@ -273,6 +273,22 @@ def test_a_result_that_is_there_is_sent_under_a_new_lease(master, join, assign, 
     assert [(held.number, held.lease.serial) for held in again.hello.held] == [(1, 8)]
 
 
+def test_a_failure_is_not_the_result_of_the_next_attempt(master, join, assign, until):
+    """The acknowledgement was lost with the connection; the master has counted the failure, and sends the trial again."""
+    join()
+    stream = master.stream()
+    stream.acknowledges = False
+    stream.say(assign(1, "raise", serial=1))
+    until(lambda: stream.of("result"))
+    stream.close()
+    again = master.stream(2)
+    again.say(assign(1, serial=2, attempt=2))
+    until(lambda: len(again.of("result")) == 2)
+    assert [(each.lease.serial, each.attempt, each.WhichOneof("end")) for each in again.of("result")] == [
+        (1, 1, "cause"), (2, 2, "metrics"),
+    ]  # fmt: skip
+
+
 def test_another_experiment_makes_it_drop_everything(master, join, assign, until, folder):
     worker = join(isolation="processes", capacity=Capacity(1.0, 2**33))
     stream = master.stream()

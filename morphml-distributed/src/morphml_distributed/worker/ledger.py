@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -14,6 +15,9 @@ from morphml_distributed.wire import morphml_pb2 as pb
 from morphml_distributed.worker.admission import Job
 from morphml_distributed.worker.log import Log
 from morphml_distributed.worker.runners import Happened, Runner
+
+_REPORTS = 10_000
+"""So many reports of a task are kept, to be sent again."""
 
 
 class Send(Protocol):
@@ -36,9 +40,14 @@ class Entry:
     began: bool = False
     cancelled: bool = False
     step: int = 0
-    reports: list[Report] = attrs.field(factory=list)
+    reports: deque[Report] = attrs.field(factory=lambda: deque(maxlen=_REPORTS))
     outcome: Outcome | None = None
     successor: m.Assign | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended without metrics."""
+        return self.outcome is not None and self.outcome.metrics is None
 
 
 class Ledger:
@@ -96,7 +105,8 @@ class Ledger:
         entry = self._entries.get(number)
         if self.draining and entry is None:
             self._send(codec.returned_frame(said.lease, number))
-        elif entry is None:
+        elif entry is None or (entry.failed and said.task.attempt != entry.task.attempt):
+            # A failure that the master knows of, although it could not acknowledge it, is not the result of the next attempt.
             self._entries[number] = Entry(said.lease, said.task, said.gpus)
             self._fresh.append(Job(said.task, said.gpus))
         elif said.lease == entry.lease:
