@@ -115,6 +115,7 @@ class ArtifactCalls:
                 given = chunk.sha256
                 digest.update(chunk.data)
                 await self._run(lambda data=chunk.data: file.write(data))  # type: ignore[misc]
+        self._check(name, size, 0)
         if given != digest.digest():
             raise _WrongError(f"the artifact '{name}' has not arrived whole", grpc.StatusCode.DATA_LOSS)
         await self._run(file.flush)
