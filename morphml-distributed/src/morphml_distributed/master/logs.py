@@ -51,7 +51,7 @@ class LogFile:
 
     def __init__(self, path: Path, term: int, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         try:
-            self._file = path.open("a", encoding="utf-8")
+            self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise MorphMLError(
                 f"the log of the executor 'grpc' cannot be written to {path}: {error.strerror}"
@@ -90,8 +90,7 @@ class LogFile:
             return
         lines, self._lines = self._lines, []
         try:
-            self._file.write("\n".join(lines) + "\n")
-            self._file.flush()
+            self._file.write(("\n".join(lines) + "\n").encode("utf-8", "replace"))
         except (OSError, ValueError) as error:
             if not self._failed:
                 logger.warning("the log of the cluster cannot be written: %s", error)
@@ -100,7 +99,4 @@ class LogFile:
     def close(self) -> None:
         """Write the rest, and close the file."""
         self.flush()
-        try:
-            self._file.close()
-        except OSError:
-            logger.warning("the log of the cluster could not be written to its end")
+        self._file.close()

@@ -45,7 +45,7 @@ _HANDSHAKE = 10_000
 _START = 30.0
 _CANCELLING = 2.0
 """Seconds that workers have, when the master closes, to say that they have ended what they ran."""
-_STUCK = 5.0
+STUCK = 5.0
 
 
 @attrs.frozen
@@ -163,7 +163,7 @@ class Master:
         if not self._thread.is_alive():
             return "the master has ended"
         silent = monotonic() - self._beat
-        return f"the master's loop has not moved for {silent:.0f} s" if silent > _STUCK else ""
+        return f"the master's loop has not moved for {silent:.0f} s" if silent > STUCK else ""
 
     def unready(self) -> str:
         """Why workers cannot join now; empty where they can."""
