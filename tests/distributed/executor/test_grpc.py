@@ -107,8 +107,7 @@ def test_a_killed_worker_loses_nothing(made, cluster, tmp_path):
         seen += executor.poll(0.05)
     third.send_signal(signal.SIGKILL)
     third.wait()
-    ends = [event for event in [*seen, *collect(executor, 12 - len(outcomes(seen)), 30.0)]]
-    found = outcomes(ends)
+    found = outcomes([*seen, *collect(executor, 12 - len(outcomes(seen)), 30.0)])
     assert sorted(found) == list(range(12))
     assert all(outcome.metrics is not None for outcome in found.values())
 
@@ -142,14 +141,26 @@ def test_a_port_that_is_taken_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"listen": "4567"}, "the option 'listen' of the executor 'grpc' is '4567'; write HOST:PORT, such as 127.0.0.1:4567"),
-        ({"metrics": "9464"}, "the option 'metrics' of the executor 'grpc' is '9464'; write HOST:PORT, such as 127.0.0.1:9464"),
-        ({"log": Path("/nowhere/log")}, "the log of the executor 'grpc' cannot be written to /nowhere/log: No such file or directory"),
+        (
+            {"listen": "4567"},
+            "the option 'listen' of the executor 'grpc' is '4567'; write HOST:PORT, such as 127.0.0.1:4567",
+        ),
+        (
+            {"metrics": "9464"},
+            "the option 'metrics' of the executor 'grpc' is '9464'; write HOST:PORT, such as 127.0.0.1:9464",
+        ),
+        (
+            {"log": Path("/nowhere/log")},
+            "the log of the executor 'grpc' cannot be written to /nowhere/log: No such file or directory",
+        ),
         (
             {"authority": Path("/nowhere/ca.pem")},
             "TLS needs 'authority', 'certificate' and 'key', but 'certificate' and 'key' are missing; `morphml cluster init` makes all of them",
         ),
-        ({"token_file": Path("/nowhere/token")}, "the token file /nowhere/token cannot be read: No such file or directory"),
+        (
+            {"token_file": Path("/nowhere/token")},
+            "the token file /nowhere/token cannot be read: No such file or directory",
+        ),
     ],
 )
 def test_what_cannot_be_is_a_sentence(tmp_path, options, message):

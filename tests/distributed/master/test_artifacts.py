@@ -126,7 +126,9 @@ def test_what_does_not_arrive_as_it_should_is_not_stored(worker, sent, code, det
 
 
 def test_what_is_no_protobuf_is_a_sentence(worker):
-    call = worker.channel.unary_unary("/morphml.v1.Master/ListArtifacts", lambda data: data, pb.ArtifactNames.FromString)
+    call = worker.channel.unary_unary(
+        "/morphml.v1.Master/ListArtifacts", lambda data: data, pb.ArtifactNames.FromString
+    )
     assert failure(lambda: call(b"\xff\xff\xff", **keyed(worker))) == (
         grpc.StatusCode.INVALID_ARGUMENT, "the message cannot be read; it is no protobuf of this protocol",
     )  # fmt: skip

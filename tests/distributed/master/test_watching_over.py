@@ -108,8 +108,12 @@ def test_each_line_of_the_log_has_trial_attempt_and_worker(master, peer, tmp_pat
     executor.close()
     lines = [json.loads(line) for line in (tmp_path / "cluster.jsonl").read_text().splitlines()]
     assert all(list(line) == ["time", "kind", "trial", "attempt", "worker", "message", "term"] for line in lines)
-    assert [(line["trial"], line["attempt"], line["worker"]) for line in lines if line["kind"] == "submitted"] == [(7, 2, None)]
-    assert [(line["trial"], line["attempt"], line["worker"]) for line in lines if line["kind"] == "assigned"] == [(7, 2, "one")]
+    assert [(line["trial"], line["attempt"], line["worker"]) for line in lines if line["kind"] == "submitted"] == [
+        (7, 2, None)
+    ]
+    assert [(line["trial"], line["attempt"], line["worker"]) for line in lines if line["kind"] == "assigned"] == [
+        (7, 2, "one")
+    ]
 
 
 def test_a_full_disk_stops_the_log_and_not_the_master(caplog):
