@@ -73,9 +73,9 @@ def test_each_weight_vector_has_one_loss_and_one_optimizer():
 
 def test_the_loss_is_the_augmented_tchebycheff_of_scaled_losses():
     scale = parego._Scale((0.0, 10.0), (2.0, 30.0))
-    assert scale.scalar((0.5, 0.5), (1.0, 15.0)) == pytest.approx(0.25 + 0.05 * (0.25 + 0.125))
-    assert scale.scalar((0.0, 1.0), (2.0, 10.0)) == 0.0
-    assert parego._Scale((3.0,), (3.0,)).scalar((1.0,), (4.0,)) == pytest.approx(1.05)
+    assert scale.scalar((0.5, 0.5))((1.0, 15.0)) == pytest.approx(0.25 + 0.05 * (0.25 + 0.125))
+    assert scale.scalar((0.0, 1.0))((2.0, 10.0)) == 0.0
+    assert parego._Scale((3.0,), (3.0,)).scalar((1.0,))((4.0,)) == pytest.approx(1.05)
 
 
 def test_trials_without_a_result_have_no_loss():

@@ -15,6 +15,8 @@ from morphml_core.space.domains import Choice, Slot
 
 Array = NDArray[np.float64]
 
+_MEASURED = 2048  # of so many numbers and subsets of a decision the columns are kept
+
 
 class DecisionFeatures:
     """Columns in which the city-block distance means something, grouped by decision.
@@ -30,7 +32,7 @@ class DecisionFeatures:
         self.groups = np.repeat(np.arange(len(widths)), [(width or 1) + 1 for width in widths])
         self._widths = [width or 1 for width in widths]
         self._known: list[dict[Slot, list[float]]] = [{} for _ in widths]
-        """The columns of the values of each decision, where they are few."""
+        """The columns of the values of each decision: of choices all, of others those that were asked for last."""
         for known, width, decision in zip(self._known, self._widths, decisions.decisions, strict=True):
             known[None] = [0.0] * width + [0.5]
             if isinstance(decision.domain, Choice):
@@ -43,15 +45,19 @@ class DecisionFeatures:
 
     def _row(self, genotype: Genotype) -> list[float]:
         row: list[float] = []
-        for index, slot in enumerate(genotype.slots):
-            columns = self._known[index].get(slot)
-            row += self._measured(index, slot) if columns is None else columns
+        for index, (known, slot) in enumerate(zip(self._known, genotype.slots, strict=True)):
+            row += known.get(slot) or self._measured(index, slot)
         return row
 
     def _measured(self, index: int, slot: Slot) -> list[float]:
-        """The columns of a number or a subset."""
-        width = self._widths[index]
-        return [*(unit / width for unit in self._decisions.decisions[index].domain.encode(slot)), 0.0]
+        """The columns of a number or a subset.  They are kept for a while: most candidates differ from others in one decision."""
+        width, known = self._widths[index], self._known[index]
+        if len(known) > _MEASURED:
+            inactive = known[None]
+            known.clear()
+            known[None] = inactive
+        known[slot] = [*(unit / width for unit in self._decisions.decisions[index].domain.encode(slot)), 0.0]
+        return known[slot]
 
 
 class GraphFeatures:

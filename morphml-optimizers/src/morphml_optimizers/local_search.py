@@ -30,9 +30,9 @@ class Config:
 class _Place:
     """A trial, how it stands, and those of its neighbours that are not told yet, in random order."""
 
-    def __init__(self, problem: Problem, fresh: Fresh, trial: Trial) -> None:
+    def __init__(self, problem: Problem, fresh: Fresh, trial: Trial, found: Standing) -> None:
         self.trial = trial
-        self.standing: Standing = standing(problem, trial)
+        self.standing = found
         self._problem = problem
         self._fresh = fresh
         self._neighbours: list[Genotype] | None = None
@@ -40,15 +40,24 @@ class _Place:
     def __lt__(self, other: _Place) -> bool:
         return self.standing < other.standing
 
+    def is_open(self) -> bool:
+        """Whether there are neighbours that are neither told nor refused."""
+        return bool(self._left())
+
     def open(self) -> Iterator[Genotype]:
         """The neighbours that are neither told nor refused."""
+        return (genotype for genotype in reversed(self._left()) if self._fresh.is_open(genotype))
+
+    def _left(self) -> list[Genotype]:
+        """The neighbours, where the last is neither told nor refused."""
         if self._neighbours is None:
             rng = self._problem.rng(self.trial.number, _STREAM)
             found = list(dict.fromkeys(self._problem.decisions.neighbours(self.trial.genotype, rng)))
             self._neighbours = [found[index] for index in rng.permutation(len(found)).tolist()]
-        while self._neighbours and not self._fresh.is_open(self._neighbours[-1]):
-            self._neighbours.pop()
-        return (genotype for genotype in reversed(self._neighbours) if self._fresh.is_open(genotype))
+        left, fresh = self._neighbours, self._fresh
+        while left and not fresh.is_open(left[-1]):
+            left.pop()
+        return left
 
 
 class LocalSearch:
@@ -84,36 +93,38 @@ class LocalSearch:
     def tell(self, trials: Sequence[Trial]) -> None:
         """Take each trial into the climb, or begin one with it where the last has ended."""
         for trial in trials:
-            if not trial.origin.startswith(_NOTE) and not any(self._is_open(place) for place in self._top):
+            if not trial.origin.startswith(_NOTE) and not self._climbs():
                 self._top, self._below = [], []
             self._fresh.tell([trial])
             self._told += 1
-            place = _Place(self._problem, self._fresh, trial)
-            if not place.standing.failed:
-                self._take(place)
+            found = standing(self._problem, trial)
+            if not found.failed:
+                self._take(trial, found)
 
-    def _take(self, place: _Place) -> None:
-        if any(other.standing.dominates(place.standing) or other.standing == place.standing for other in self._top):
+    def _take(self, trial: Trial, found: Standing) -> None:
+        top = not any(other.standing.dominates(found) or other.standing == found for other in self._top)
+        if not top and len(self._below) == _SPARE and not found < self._below[-1].standing:
+            return
+        place = _Place(self._problem, self._fresh, trial, found)
+        if not top:
             self._put_below(place)
             return
-        for other in [other for other in self._top if place.standing.dominates(other.standing)]:
+        for other in [other for other in self._top if found.dominates(other.standing)]:
             self._top.remove(other)
             self._put_below(other)
         self._top.append(place)
 
     def _put_below(self, place: _Place) -> None:
-        if len(self._below) == _SPARE and not place < self._below[-1]:
-            return
         insort(self._below, place)
         del self._below[_SPARE:]
 
-    @staticmethod
-    def _is_open(place: _Place) -> bool:
-        return next(place.open(), None) is not None
+    def _climbs(self) -> bool:
+        """Whether the climb has somewhere to go on from its top."""
+        return any(place.is_open() for place in self._top)
 
     def _step(self, busy: set[Genotype]) -> Proposal | None:
         """A neighbour of the first trial that has one left; None where the climb is over or every place near the top is busy."""
-        for place in [*self._top, *self._below] if any(self._is_open(place) for place in self._top) else []:
+        for place in [*self._top, *self._below] if self._climbs() else []:
             for genotype in place.open():
                 if genotype not in busy:
                     return Proposal(genotype, origin=f"{_NOTE}{place.trial.number}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 import attrs
 import numpy as np
@@ -23,6 +24,9 @@ from morphml_optimizers.nondominated import directions
 _METRIC = "parego.loss"
 _STREAM = 3  # of problem.rng: which weight vector a trial has
 _AUGMENTED = 0.05  # the share of the weighted sum, as in the paper
+_FIELDS = [field.name for field in attrs.fields(Trial)]
+_AT = _FIELDS.index("metrics")  # and the curve comes next
+_values = attrgetter(*_FIELDS)  # with these a copy takes half the time of attrs.evolve
 
 
 @attrs.frozen
@@ -36,6 +40,9 @@ class Config:
     """How many weight vectors there are at most: as many as a regular grid can have.  Each has a wrapped optimizer of its own."""
 
 
+_DEFAULT = local_search.Config()
+
+
 @attrs.frozen
 class _Scale:
     """The least and the greatest of each loss when it was looked at."""
@@ -47,13 +54,63 @@ class _Scale:
         low = tuple(min(pair) for pair in zip(self.low, losses, strict=True))
         return _Scale(low, tuple(max(pair) for pair in zip(self.high, losses, strict=True)))
 
-    def scalar(self, weights: Sequence[float], losses: Sequence[float]) -> float:
-        """The augmented Tchebycheff loss: the greatest weighted loss, and a share of the sum of all."""
-        parts = [
-            weight * (loss - low) / (high - low if 0.0 < high - low < math.inf else 1.0)
-            for weight, loss, low, high in zip(weights, losses, self.low, self.high, strict=True)
+    def scalar(self, weights: Sequence[float]) -> Callable[[Sequence[float]], float]:
+        """The augmented Tchebycheff loss of some losses: the greatest weighted loss, and a share of the sum of all."""
+        spans = [
+            high - low if 0.0 < high - low < math.inf else 1.0 for low, high in zip(self.low, self.high, strict=True)
         ]
-        return max(parts) + _AUGMENTED * sum(parts)
+        terms = list(zip(weights, self.low, spans, strict=True))
+
+        def scalar(losses: Sequence[float]) -> float:
+            parts = [weight * (loss - low) / span for (weight, low, span), loss in zip(terms, losses, strict=True)]
+            return max(parts) + _AUGMENTED * sum(parts)
+
+        return scalar
+
+
+class _Past:
+    """All trials that were told, and what the wrapped optimizers are told of each but their own loss."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._trials: list[Trial] = []
+        self._losses: list[tuple[float, ...] | None] = []
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def add(self, trial: Trial) -> tuple[float, ...] | None:
+        """Remember a trial.  Its losses, or None where it lacks one."""
+        losses = self._problem.losses(trial)
+        found = losses if all(map(math.isfinite, losses)) else None
+        self._trials.append(trial)
+        self._losses.append(found)
+        return found
+
+    def since(self, told: int, scalar: Callable[[Sequence[float]], float]) -> list[Trial]:
+        """The trials after the first `told`, with the loss that `scalar` makes of theirs."""
+        return [
+            self._single(trial, losses, scalar)
+            for trial, losses in zip(self._trials[told:], self._losses[told:], strict=True)
+        ]
+
+    def _single(
+        self, trial: Trial, losses: tuple[float, ...] | None, scalar: Callable[[Sequence[float]], float]
+    ) -> Trial:
+        if losses is None and not trial.curve:
+            return trial
+        metrics = trial.metrics if losses is None else {**trial.metrics, _METRIC: scalar(losses)}
+        curve = tuple((step, self._with_loss(reported, scalar)) for step, reported in trial.curve)
+        values = _values(trial)
+        return Trial(*(*values[:_AT], metrics, curve, *values[_AT + 2 :]))
+
+    def _with_loss(self, metrics: Metrics, scalar: Callable[[Sequence[float]], float]) -> Metrics:
+        """The metrics of one report, with their loss where all objectives are there."""
+        objectives = self._problem.objectives
+        if not all(objective.name in metrics for objective in objectives):
+            return metrics
+        losses = [objective.loss(metrics[objective.name]) for objective in objectives]
+        return {**metrics, _METRIC: scalar(losses)} if all(map(math.isfinite, losses)) else metrics
 
 
 class _Inner:
@@ -61,28 +118,18 @@ class _Inner:
 
     def __init__(self, config: Config, problem: Problem, weights: Sequence[float], scale: _Scale) -> None:
         self.scale = scale
-        self._weights = weights
-        self._problem = problem
+        self._scalar = scale.scalar(weights)
         single = copy.copy(problem)
         single.objectives = (Objective(_METRIC, "minimize"),)
         given = config.optimizer
         self.optimizer: Optimizer = built(given, single) if given else local_search.component.create(_DEFAULT, single)
         self._told = 0
 
-    def catch_up(self, trials: Sequence[Trial]) -> None:
+    def catch_up(self, past: _Past) -> None:
         """Tell what is new of all trials."""
-        fresh = [self._single(trial) for trial in trials[self._told :]]
-        self._told = len(trials)
-        if fresh:
-            self.optimizer.tell(fresh)
-
-    def _single(self, trial: Trial) -> Trial:
-        curve = tuple((step, self._with_loss(metrics)) for step, metrics in trial.curve)
-        return attrs.evolve(trial, metrics=self._with_loss(trial.metrics), curve=curve)
-
-    def _with_loss(self, metrics: Metrics) -> Metrics:
-        losses = _losses(self._problem.objectives, metrics)
-        return metrics if losses is None else {**metrics, _METRIC: self.scale.scalar(self._weights, losses)}
+        if self._told < len(past):
+            self.optimizer.tell(past.since(self._told, self._scalar))
+            self._told = len(past)
 
 
 class ParEgo:
@@ -102,7 +149,7 @@ class ParEgo:
         self._problem = problem
         width = len(problem.objectives)
         self._weights: NDArray[np.float64] = directions(width, config.weights)
-        self._trials: list[Trial] = []
+        self._past = _Past(problem)
         self._scale = self._seen = _Scale((math.inf,) * width, (-math.inf,) * width)
         self._renewed_at = 0
         self._inner: dict[int, _Inner] = {}
@@ -123,30 +170,19 @@ class ParEgo:
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember the trials; the wrapped optimizers are told when they are asked."""
         for trial in trials:
-            self._trials.append(trial)
-            losses = self._problem.losses(trial)
-            if all(math.isfinite(loss) for loss in losses):
+            losses = self._past.add(trial)
+            if losses is not None:
                 self._seen = self._seen.widened(losses)
-            if 2 * len(self._trials) >= 3 * self._renewed_at:
-                self._scale, self._renewed_at = self._seen, len(self._trials)
+            if 2 * len(self._past) >= 3 * self._renewed_at:
+                self._scale, self._renewed_at = self._seen, len(self._past)
 
     def _instance(self, place: int) -> _Inner:
         found = self._inner.get(place)
         if found is None or found.scale != self._scale:
             found = _Inner(self._config, self._problem, self._weights[place].tolist(), self._scale)
             self._inner[place] = found
-        found.catch_up(self._trials)
+        found.catch_up(self._past)
         return found
-
-
-_DEFAULT = local_search.Config()
-
-
-def _losses(objectives: Sequence[Objective], metrics: Metrics) -> list[float] | None:
-    if not all(objective.name in metrics for objective in objectives):
-        return None
-    losses = [objective.loss(metrics[objective.name]) for objective in objectives]
-    return losses if all(math.isfinite(loss) for loss in losses) else None
 
 
 def _check(config: Config) -> None:
