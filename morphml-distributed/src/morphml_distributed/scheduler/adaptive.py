@@ -11,6 +11,10 @@ from morphml_core.plugins.component import scheduler
 from morphml_core.protocols import QueuedTask, Rank, WorkerView
 from morphml_distributed.scheduler.durations import Durations, Predictions
 
+ALIKE = 0.1
+"""Workers whose logarithms of the time for a task differ by less are as good as each other."""
+SURE = 0.8
+"""A task waits for a worker where it takes less than this part of the time, the wait included."""
 FIRST = 8
 """After so many observations it looks for the first time at what it has learnt."""
 
@@ -48,8 +52,9 @@ class Adaptive:
         return (queued.since - self._overtake * math.exp(work),)
 
     def worker_rank(self, worker: WorkerView) -> Rank:
-        """When it would have finished a task that takes an average worker one second, counting what it has."""
-        return (math.exp(self._now.pace(worker.name)) * (1.0 + _backlog(worker)),)
+        """When it would have finished a task, counting what it has, in steps of a tenth; among equals the share of it that is taken."""
+        finish = self._now.pace(worker.name) + math.log(1.0 + _backlog(worker))
+        return float(round(finish / ALIKE)), 1.0 - worker.free.cpus / max(worker.capacity.cpus, 1.0)
 
     def observe(self, queued: QueuedTask, worker: WorkerView, duration: float) -> bool:
         """Learns; says that ranks have changed where the predictions have, noticeably."""
@@ -66,9 +71,10 @@ class Adaptive:
         return True
 
     def waits(self, queued: QueuedTask, free: WorkerView, busy: WorkerView) -> bool:
-        """Where the task is expected to end earlier on the busy worker."""
-        here, there = self._takes(queued.task.number, free), self._takes(queued.task.number, busy)
-        return self._frees(busy, busy.prefetched) + there < here
+        """Where the task is expected to end clearly earlier on the busy worker."""
+        number, need = queued.task.number, queued.task.resources.cpus
+        here, there = self._takes(number, free), self._takes(number, busy)
+        return self._frees(busy, busy.prefetched, need) + there < SURE * here
 
     def steals(self, thief: WorkerView, victim: WorkerView) -> bool:
         """Where the task is expected to end earlier on the idle worker."""
@@ -81,11 +87,16 @@ class Adaptive:
         """Seconds that a task takes on a worker."""
         return math.exp(self._works.get(number, 0.0) + self._now.pace(worker.name))
 
-    def _frees(self, worker: WorkerView, before: Sequence[int]) -> float:
-        """Seconds until a worker has begun those tasks and has room again: what runs is, on average, half done."""
+    def _frees(self, worker: WorkerView, before: Sequence[int], cpus: float = 0.0) -> float:
+        """Seconds until a worker has begun those tasks and has so many CPUs free again.
+
+        Of what runs, each task is equally likely at any point of its way: of n tasks, the m-th to end does so after m/(n+1) of their time.
+        """
         count = max(len(worker.running), 1)
+        each = max(worker.capacity.cpus - worker.free.cpus, 1e-9) / count
+        ends = min(count, max(1, math.ceil((cpus - worker.free.cpus) / each - 1e-9)))
         running = sum(self._takes(number, worker) for number in worker.running) / count
-        return running / (count + 1) + sum(self._takes(number, worker) for number in before) / count
+        return running * ends / (count + 1) + sum(self._takes(number, worker) for number in before) / count
 
 
 def _backlog(worker: WorkerView) -> float:
