@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,6 @@ from morphml_core.errors import MorphMLError
 from morphml_distributed.dispatch.messages import Gpu, Health
 
 _V1_NO_LIMIT = 2**60
-_TEMPERATURE_EVERY = 10  # healths
 
 
 # CPU and memory ---------------------------------------------------------------------------------------
@@ -163,27 +161,15 @@ class Examiner:
         self._nvml = _nvml() if gpus else None
         devices = _devices(self._nvml) if self._nvml else {}
         self._devices = [devices[gpu.id] for gpu in gpus if gpu.id in devices]
-        self._temperature: float | None = None
-        self._count = 0
         psutil.cpu_percent(None)
 
     def health(self) -> Health:
-        """How the machine is now.  The load is that since the last call."""
+        """How the machine is now.  The load is that since the last call, the temperature that of the GPUs."""
         disk = None
         with contextlib.suppress(OSError):
             disk = psutil.disk_usage(str(self._folder)).free
-        if self._count % _TEMPERATURE_EVERY == 0:
-            self._temperature = _warmest()
-        self._count += 1
         busy, full, warm = self._gpu_state()
-        return Health(
-            min(1.0, psutil.cpu_percent(None) / 100),
-            min(1.0, memory_share()),
-            disk,
-            busy,
-            full,
-            warm or self._temperature,
-        )
+        return Health(min(1.0, psutil.cpu_percent(None) / 100), min(1.0, memory_share()), disk, busy, full, warm)
 
     def _gpu_state(self) -> tuple[float | None, float | None, float | None]:
         """Load and used memory (shares), and temperature, the highest of the GPUs."""
@@ -207,14 +193,3 @@ class Examiner:
             highest(full),
             highest(lambda device: nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU)),
         )
-
-
-def _warmest() -> float | None:
-    """The temperature of the warmest sensor of the machine, in degrees Celsius."""
-    read = getattr(psutil, "sensors_temperatures", None)
-    if read is None:
-        return None
-    with contextlib.suppress(OSError, RuntimeError, ValueError):
-        found = [sensor.current for sensors in read().values() for sensor in sensors]
-        return max((each for each in found if each and math.isfinite(each)), default=None)
-    return None

@@ -88,7 +88,7 @@ class Worker:
         self._joined = False
         self._experiment = ""
         self._identity: tuple[Any, ...] | None = None
-        self._term = self._received = 0
+        self._received = 0
         self._heartbeat = 1.0
         self._pause = _FIRST_PAUSE
         self._complaint = ""
@@ -265,7 +265,7 @@ class Worker:
 
     def _prepare(self, reception: joining.Reception) -> None:
         """Have a runner for this experiment: the present one goes on where it is the same."""
-        self._heartbeat, self._term, self._received = reception.heartbeat, reception.term, 0
+        self._heartbeat, self._received = reception.heartbeat, 0
         self._key.write(reception.session_key)
         identity = (reception.experiment, reception.workload, reception.shared_artifacts)
         ledger = self._ledger
@@ -299,7 +299,7 @@ class Worker:
             if isinstance(said, Evict):
                 self._complain(f"the master has closed the connection: {said.reason}")
                 return self._drop_link()
-            if isinstance(said, Assign) and said.lease.term == self._term:
+            if isinstance(said, Assign):
                 self._received = max(self._received, said.lease.serial)
             self._ledger.hear(said)
         return None
