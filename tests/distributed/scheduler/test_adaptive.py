@@ -199,3 +199,14 @@ def test_a_change_that_is_the_same_for_all_is_none():
     assert not durations.differ(old, Predictions((0.0, 0.0, 0.0, 1.01), {"w": 0.0}))
     assert durations.differ(old, Predictions((0.0, 0.0, 0.0, -1.0), {"w": 0.0}))
     assert durations.differ(old, Predictions((0.0, 0.0, 0.0, 1.0), {"w": 0.0, "v": 1.0}))
+
+
+def test_a_thousand_workers_at_once():
+    durations, rng = Durations(), np.random.default_rng(4)
+    speeds = rng.lognormal(0.0, 0.5, 1000)
+    for number in range(5000):
+        durations.learn((1.0, 1.0, 0.5), f"w{number % 1000}", 10.0 / speeds[number % 1000])
+    paces = durations.predictions().paces
+    assert len(paces) == 1000
+    found = np.array([paces[f"w{number}"] for number in range(1000)])
+    assert float(np.corrcoef(found, -np.log(speeds))[0, 1]) > 0.99

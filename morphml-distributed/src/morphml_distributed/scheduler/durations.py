@@ -17,6 +17,8 @@ RIDGE = 0.1
 """How much a coefficient is held at what is assumed without data: the variance of the noise by the variance of coefficients."""
 MEMORY = 200, 30
 """The weight of an observation fades within so many others, and so many more for each worker."""
+BATCH = 256
+"""So many observations are added to the sums at once."""
 NOTICED = 0.1
 """A change of the predictions by less than a tenth is none."""
 
@@ -51,26 +53,38 @@ class Durations:
         self._rows: dict[str, int] = {}
         self._weight = 1.0
         self._sums: _Sums | None = None
-        self._recent: deque[tuple[float, ...]] = deque(maxlen=64)
+        self._new: list[tuple[Sequence[float], int, float, float]] = []
+        self._recent: deque[Sequence[float]] = deque(maxlen=64)
 
     def learn(self, features: Sequence[float], worker: str, seconds: float) -> None:
         """One observation.  Durations that are no numbers are not listened to."""
         if math.isnan(seconds):
             return
-        x = np.array(_columns(features))
-        sums = self._sums = self._sums or _Sums.of(len(x))
-        x = np.concatenate([x, np.zeros(len(sums.b))])[: len(sums.b)]
         row = self._rows.setdefault(worker, len(self._rows))
-        sums.reserve(len(self._rows))
-        sums.add(x, row, math.log(min(max(seconds, SHORTEST), LONGEST)) - _assumed(features), self._weight)
+        self._new.append((features, row, math.log(min(max(seconds, SHORTEST), LONGEST)), self._weight))
         self._weight /= 1 - 1 / (MEMORY[0] + MEMORY[1] * len(self._rows))
+        self._recent.append(features)
+        if len(self._new) >= BATCH:
+            self._add()
+
+    def _add(self) -> None:
+        """Add what is new to the sums, all of it at once: that takes a tenth of the time."""
+        columns = [_columns(features) for features, _, _, _ in self._new]
+        sums = self._sums = self._sums or _Sums.of(len(columns[0]))
+        size = len(sums.b)
+        x = np.array([(*each, *(0.0,) * (size - len(each)))[:size] for each in columns])
+        targets = np.array([target - _assumed(features) for features, _, target, _ in self._new])
+        sums.reserve(len(self._rows))
+        sums.add(x, [row for _, row, _, _ in self._new], targets, np.array([weight for _, _, _, weight in self._new]))
+        self._new.clear()
         if self._weight > 1e6:
             sums.scale(1 / self._weight)
             self._weight = 1.0
-        self._recent.append(tuple(features))
 
     def predictions(self) -> Predictions:
         """What the observations say now."""
+        if self._new:
+            self._add()
         if self._sums is None:
             return Predictions()
         coefficients, paces = self._sums.solve(RIDGE * self._weight)
@@ -101,17 +115,23 @@ class _Sums:
 
     def reserve(self, workers: int) -> None:
         if workers > len(self.n):
-            more = len(self.n)
+            more = max(len(self.n), workers - len(self.n))
             self.s = np.concatenate([self.s, np.zeros((more, len(self.b)))])
             self.y, self.n = (np.concatenate([each, np.zeros(more)]) for each in (self.y, self.n))
 
-    def add(self, x: NDArray[np.float64], row: int, target: float, weight: float) -> None:
-        weighted = weight * x
-        self.a += np.outer(weighted, x)
-        self.b += weighted * target
-        self.s[row] += weighted
-        self.y[row] += weight * target
-        self.n[row] += weight
+    def add(
+        self,
+        x: NDArray[np.float64],
+        rows: Sequence[int],
+        targets: NDArray[np.float64],
+        weights: NDArray[np.float64],
+    ) -> None:
+        weighted = weights[:, None] * x
+        self.a += weighted.T @ x
+        self.b += weighted.T @ targets
+        np.add.at(self.s, rows, weighted)
+        np.add.at(self.y, rows, weights * targets)
+        np.add.at(self.n, rows, weights)
 
     def scale(self, factor: float) -> None:
         for each in (self.a, self.b, self.s, self.y, self.n):
