@@ -1,0 +1,414 @@
+"""Executor `ray`: evaluations run on a Ray cluster, each as a task with its resources.
+
+What is Ray's and what is ours: Ray finds a node with room, and starts a process there; the evaluation runs in a child of that process
+(core's executor `processes`), which gives it a timeout, a limit of memory, and an end at its next report or by force.  Ray's own
+retries are off.
+
+Resources: `cpus` and `gpus` are Ray's; a task sees the GPUs that Ray gave it, and no others.  `memory` is Ray's `memory`, by which it
+chooses the node, and our limit for the child process.  When a node as a whole runs out of memory, Ray kills one of its processes, and
+the trial in it is `lost`.  `gpu_memory` is not known to Ray: ask for a share of a GPU instead.  A label is a custom resource of that name:
+`ray start --resources '{"a100": 1}'`.
+
+The workload goes to the nodes pickled, as everything does in Ray: as its specification where the configuration has one, else with its objects.
+Each node needs the same distributions, and reaches the folder of the configuration and the data under the same path.  Artifacts must
+be in a store that all nodes reach; on one machine a folder will do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from time import monotonic, sleep
+from typing import Any
+
+import attrs
+import ray
+from ray import exceptions
+
+from morphml_core.errors import MorphMLError
+from morphml_core.plugins.component import executor
+from morphml_core.problem import Cause, Outcome, Report, Resources, Task
+from morphml_core.protocols import Workload
+from morphml_distributed.executor._flights import (
+    LABEL,
+    Flight,
+    Flights,
+    Remembered,
+    cancelled_by,
+    in_words,
+    room,
+    unshared,
+)
+from morphml_distributed.executor._stand import Job, evaluate, packed, place
+
+_LOG = logging.getLogger(__name__)
+_BEAT = 0.5
+_ASK = 20.0
+_CLOSING = 3.0
+_RETRY = 5.0
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+@attrs.frozen
+class Config:
+    """Which cluster, and how much of it.
+
+    `address`: `auto` (a cluster that runs on this machine or that RAY_ADDRESS names, else one of our own), `local` (one of our own),
+    HOST:PORT, or `ray://HOST:PORT`.  `cpus`: cores of a cluster of our own; as many as there are where it is not given.  `slots`: at most so
+    many trials at once; as many as the nodes have room for where it is not given.  `grace`: seconds that a cancelled task has to end at
+    its next step before its process is killed.  `patience`: seconds until a trial fails that no node could ever run.
+    """
+
+    address: str = "auto"
+    cpus: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
+    slots: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1)))
+    grace: float = attrs.field(default=5.0, validator=attrs.validators.ge(0))
+    patience: float = attrs.field(default=60.0, validator=attrs.validators.ge(0))
+
+
+class Mailbox:
+    """An actor in the cluster that takes in the reports of running tasks, and tells them when they are cancelled."""
+
+    def __init__(self) -> None:
+        self._letters: list[tuple[int, int, str, Sequence[Report]]] = []
+        self._cancelled: set[tuple[int, int]] = set()
+        self._filled = asyncio.Event()
+
+    async def tell(self, number: int, attempt: int, where: str, reports: Sequence[Report]) -> bool:
+        """A task has begun, or has reported; or, without either, asks whether it is cancelled."""
+        if where or reports:
+            self._letters.append((number, attempt, where, reports))
+            self._filled.set()
+        return (number, attempt) in self._cancelled
+
+    async def cancel(self, number: int, attempt: int) -> None:
+        """That task is to end."""
+        self._cancelled.add((number, attempt))
+
+    async def take(self, wait: float) -> list[tuple[int, int, str, Sequence[Report]]]:
+        """What has come; waits at most `wait` seconds for the first of it."""
+        try:
+            await asyncio.wait_for(self._filled.wait(), wait)
+        except TimeoutError:
+            return []
+        self._filled.clear()
+        letters, self._letters = self._letters, []
+        return letters
+
+
+def run_trial(job: Job, content: bytes, mailbox: Any) -> tuple[Outcome, int]:
+    """The task, in a process of Ray: its outcome, and how many reports it has told."""
+    number, attempt, told = job.task.number, job.task.attempt, 0
+
+    def tell(reports: Sequence[Report], where: str = "") -> bool:
+        nonlocal told
+        told += len(reports)
+        return bool(ray.get(mailbox.tell.remote(number, attempt, where, reports)))
+
+    if tell((), place()):
+        return Outcome(number, attempt), 0
+    devices = tuple(str(each) for each in ray.get_runtime_context().get_accelerator_ids().get("GPU", ()))
+    return evaluate(job, content, devices, tell, _BEAT), told
+
+
+class RayExecutor:
+    """Runs each task as a task of Ray.
+
+    A timeout counts from when the evaluation begins.  While the cluster cannot be reached there are no slots: a search waits
+    until it is there again; what was running in it is lost.
+    """
+
+    def __init__(self, config: Config, workload: Workload) -> None:
+        self._config = config
+        self._content = packed(workload)
+        self._key = uuid.uuid4().hex
+        self._flights = Flights()
+        self._nodes = Remembered(_nodes)
+        self._need = Resources()
+        self._unshared = unshared(workload)
+        self._ours = self._gone = self._closed = False
+        self._again = 0.0
+        self._mailbox: Any = None
+        self._blob: Any = None
+        self._taken: Any = None
+        self._connect()
+
+    @property
+    def slots(self) -> int:
+        """How many tasks may be in flight: as many as the nodes have room for, or the configuration says; none while there is no cluster."""
+        if self._gone:
+            return 0
+        limit = self._config.slots
+        try:
+            found = max(1, room(needs(self._need), self._nodes()))
+        except Exception as error:  # whatever Ray raises once its cluster is gone
+            self._lose_cluster(error)
+            return 0
+        return found if limit is None else min(limit, found)
+
+    def submit(self, task: Task) -> None:
+        """Start, or queue, one task.  Raises `RuntimeError` after `close`."""
+        if self._closed:
+            raise RuntimeError(f"task {task.number} was submitted to an executor that is closed")
+        self._need = task.resources
+        flight = self._flights.add(task, None)
+        if self._gone:
+            self._flights.fail(flight, f"{self._cluster} cannot be reached")
+            return
+        try:
+            options = _options(task)
+            job = Job(self._key, task, self._config.grace)
+            flight.handle = self._run.options(**options).remote(job, self._blob, self._mailbox)
+        except Exception as error:
+            self._lose_cluster(error)
+
+    def poll(self, timeout: float) -> Sequence[Report | Outcome]:
+        """What has happened since the last call, in order; waits at most `timeout` seconds for the first of it."""
+        until = monotonic() + timeout
+        self._look(0.0)
+        while not self._flights.events and (left := until - monotonic()) > 0:
+            self._look(min(left, 1.0))
+        return self._flights.take()
+
+    def cancel(self, number: int) -> None:
+        """End the task of that trial at its next step, or kill its process when that takes too long."""
+        flight = self._flights.get(number)
+        if flight is None or flight.deadline is not None:
+            return
+        flight.deadline = cancelled_by(self._config.grace)
+        try:
+            self._mailbox.cancel.remote(number, flight.task.attempt)
+            if not flight.place:
+                ray.cancel(flight.handle, force=False)
+                self._flights.fail(flight, "")
+        except Exception as error:
+            self._lose_cluster(error)
+
+    def close(self) -> None:
+        """End everything within a few seconds; a cluster of our own too."""
+        if self._closed:
+            return
+        self._closed = True
+        for flight in self._flights.all():
+            self.cancel(flight.task.number)
+        until = monotonic() + min(self._config.grace, _CLOSING) + _CLOSING
+        while len(self._flights) and not self._gone and monotonic() < until:
+            self._look(max(0.0, min(1.0, until - monotonic())))
+        for flight in self._flights.all():
+            self._force(flight)
+            self._flights.fail(flight, "")
+        self._disconnect()
+
+    # the cluster ------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        """Join the cluster and set up what a search needs there.  Raises `MorphMLError`."""
+        try:
+            if not ray.is_initialized():
+                _join(self._config)
+                self._ours = True
+            self._blob = ray.put(self._content)
+            self._run = ray.remote(run_trial)
+            self._mailbox = ray.remote(Mailbox).options(num_cpus=0, max_restarts=0, max_concurrency=1000).remote()
+            ray.get(self._mailbox.cancel.remote(-1, 0), timeout=60)
+            self._taken = self._mailbox.take.remote(_ASK)
+            self._nodes = Remembered(_nodes)
+            count = len(self._nodes())
+        except Exception as error:  # whatever Ray raises when there is no cluster
+            self._disconnect()
+            raise MorphMLError(f"{self._cluster} cannot be reached: {_first_line(error)}") from error
+        if count > 1 and self._unshared:
+            _LOG.warning(
+                "the Ray cluster has %d nodes, but the artifacts are kept on one machine only: a trial that goes on elsewhere "
+                "may not find its checkpoint; choose a store that all nodes reach, such as 's3'", count,
+            )  # fmt: skip
+
+    @property
+    def _cluster(self) -> str:
+        return f"the Ray cluster at '{self._config.address}'"
+
+    def _disconnect(self) -> None:
+        mailbox, self._mailbox, self._blob, self._taken = self._mailbox, None, None, None
+        try:
+            if self._ours:
+                ray.shutdown()
+            elif mailbox is not None:
+                ray.kill(mailbox)
+        except Exception as error:  # it is gone already
+            _LOG.debug("the Ray cluster was not left in order: %s", error)
+        self._ours = False
+
+    def _lose_cluster(self, error: BaseException) -> None:
+        if not self._gone:
+            self._gone, self._again = True, monotonic() + _RETRY
+            _LOG.warning("%s is gone, and is looked for again: %s", self._cluster, _first_line(error))
+            self._disconnect()
+        self._flights.fail_all(f"{self._cluster} is gone: {_first_line(error)}")
+
+    def _return(self, limit: float) -> None:
+        """Look for the cluster again, now and then."""
+        if self._closed or monotonic() < self._again:
+            sleep(max(0.0, min(limit, self._again - monotonic())))
+            return
+        try:
+            self._connect()
+            self._gone = False
+            _LOG.warning("%s is there again", self._cluster)
+        except MorphMLError:
+            self._again = monotonic() + _RETRY
+
+    # what comes from it -----------------------------------------------------------------------------
+
+    def _look(self, limit: float) -> None:
+        """Wait, at most `limit` seconds, until something has come from the cluster, and take it in."""
+        if self._gone:
+            self._return(limit)
+            return
+        refs = [self._taken, *(flight.handle for flight in self._flights.all() if flight.last is None)]
+        try:
+            ray.wait(refs, num_returns=1, timeout=limit)
+            ready = set(ray.wait(refs, num_returns=len(refs), timeout=0)[0])
+            if self._taken in ready:
+                self._read(self._taken)
+            for flight in self._flights.all():
+                if flight.handle in ready and flight.last is None:
+                    self._end(flight)
+            for flight in self._flights.expire():
+                self._force(flight)
+            self._refuse_unplaceable()
+        except Exception as error:  # whatever Ray raises once its cluster is gone
+            self._lose_cluster(error)
+
+    def _read(self, taken: Any) -> None:
+        try:
+            letters = ray.get(taken)
+        except exceptions.RayActorError as error:
+            # The node of the mailbox is gone.  The tasks cannot be heard any more, and end by themselves.
+            self._mailbox = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=1000).remote()
+            self._taken = self._mailbox.take.remote(_ASK)
+            for flight in self._flights.all():
+                self._force(flight)
+            self._flights.fail_all(f"the node of {self._cluster} that took in the reports died: {_first_line(error)}")
+            return
+        self._taken = self._mailbox.take.remote(_ASK)
+        for number, attempt, where, reports in letters:
+            begun = self._flights.get(number, attempt)
+            if where and begun is not None:
+                begun.place = where
+            for report in reports:
+                self._flights.report(report)
+
+    def _end(self, flight: Flight) -> None:
+        try:
+            outcome, reports = ray.get(flight.handle)
+        except exceptions.TaskCancelledError:
+            self._flights.fail(flight, "somebody else cancelled the task in Ray")
+        except exceptions.RayError as error:
+            self._flights.fail(flight, _how(error, flight.place))
+        else:
+            self._flights.end_after(flight, outcome, reports)
+
+    def _force(self, flight: Flight) -> None:
+        if self._gone or flight.handle is None:
+            return
+        try:
+            ray.cancel(flight.handle, force=True)
+        except Exception as error:  # it is over, or the cluster is
+            _LOG.debug("the task of trial %d could not be cancelled by force: %s", flight.task.number, error)
+
+    def _refuse_unplaceable(self) -> None:
+        late = monotonic() - self._config.patience
+        for flight in [each for each in self._flights.all() if not each.place and each.since < late]:
+            nodes = self._nodes()
+            if nodes and room(needs(flight.task.resources), nodes) == 0:
+                ray.cancel(flight.handle, force=False)
+                message = f"no node of {self._cluster} can ever run it: it needs {in_words(flight.task.resources)}"
+                self._flights.fail(flight, message, Cause.ERROR, final=True)
+
+
+def needs(resources: Resources) -> dict[str, float]:
+    """The resources of a task by Ray's names."""
+    wanted = {"CPU": resources.cpus, "GPU": resources.gpus, "memory": float(resources.memory or 0)}
+    return {**wanted, **dict.fromkeys(resources.labels, LABEL)}
+
+
+def _options(task: Task) -> dict[str, Any]:
+    resources = task.resources
+    return {
+        "num_cpus": resources.cpus,
+        # Ray gives whole GPUs above one, and a share below.
+        "num_gpus": resources.gpus if resources.gpus <= 1 else -(-resources.gpus // 1),
+        "memory": resources.memory,
+        "resources": dict.fromkeys(resources.labels, LABEL) or None,
+        "max_retries": 0,
+        "retry_exceptions": False,
+        "name": f"morphml trial {task.number}.{task.attempt}",
+    }
+
+
+def _nodes() -> list[dict[str, float]]:
+    ask: Any = ray.nodes
+    return [node["Resources"] for node in ask() if node["Alive"]]
+
+
+def _join(config: Config) -> None:
+    """Join the cluster, or start one, without a word on the standard output."""
+    former = {name: os.environ.get(name) for name in _QUIET}
+    os.environ.update({name: value for name, value in _QUIET.items() if former[name] is None})
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    own = {**quiet, "include_dashboard": False, "num_cpus": config.cpus}
+    try:
+        _with_signals_kept(lambda: _init(config.address, quiet, own))
+    finally:
+        for name, value in former.items():
+            if value is None:
+                os.environ.pop(name, None)
+
+
+def _init(address: str, quiet: dict[str, Any], own: dict[str, Any]) -> None:
+    if address == "local":
+        ray.init(address="local", **own)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except ConnectionError:
+        if address != "auto" or "RAY_ADDRESS" in os.environ:
+            raise
+        ray.init(address="local", **own)
+
+
+def _with_signals_kept(action: Callable[[], object]) -> None:
+    """Do something that sets signal handlers of its own, as `ray.init` does, and set the former ones again."""
+    main = threading.current_thread() is threading.main_thread()
+    former = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)} if main else {}
+    try:
+        action()
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)
+
+
+def _how(error: BaseException, where: str) -> str:
+    """How Ray lost a task, in a sentence."""
+    on = f" on {where}" if where else ""
+    kinds = [
+        (exceptions.OutOfMemoryError, f"its node ran out of memory, and Ray killed its process{on}"),
+        (exceptions.WorkerCrashedError, f"the process of Ray that ran it{on} died"),
+        (exceptions.NodeDiedError, f"the node of Ray that ran it{on} died"),
+        (exceptions.ObjectLostError, f"the node of Ray that ran it{on} died with its result"),
+    ]
+    known = next((words for kind, words in kinds if isinstance(error, kind)), f"Ray could not run it{on}")
+    return f"{known} ({type(error).__name__}: {_first_line(error)})"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:500]
+
+
+component = executor(Config, RayExecutor)
