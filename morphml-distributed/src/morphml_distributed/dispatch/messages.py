@@ -185,7 +185,18 @@ class Ticked:
 
 
 Event: TypeAlias = (
-    Submitted | Cancelled | Joined | Disconnected | Left | Draining | Heartbeat | Began | Reported | Resulted | Returned | Ticked
+    Submitted
+    | Cancelled
+    | Joined
+    | Disconnected
+    | Left
+    | Draining
+    | Heartbeat
+    | Began
+    | Reported
+    | Resulted
+    | Returned
+    | Ticked
 )
 
 

@@ -1,0 +1,172 @@
+"""What becomes of results: those of leases that count, and late ones."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from morphml_core.problem import Cause, Outcome
+from morphml_distributed.dispatch import messages as m
+from morphml_distributed.dispatch.office import Office, remember
+from morphml_distributed.dispatch.tasks import Entry
+from morphml_distributed.dispatch.workers import WorkerState
+
+
+class Results:
+    """Each result counts once, however often it comes.
+
+    A late result is one whose lease counts no more: its worker was taken for lost, or a former master gave the lease.  It is used if
+    the trial is still open.  Not used late are: that the task was cancelled or lost, that a worker which stood still took too long, and
+    failures of an attempt before the last one.
+    """
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._early: dict[int, m.Resulted] = {}
+
+    def resulted(self, event: m.Resulted) -> None:
+        """A result has come."""
+        office, lease, outcome = self._office, event.lease, event.outcome
+        entry = office.leases.get(lease.serial) if lease.term == office.term else None
+        if entry is None:
+            self._late(event)
+            return
+        if entry.number != outcome.number or entry.worker is None or entry.worker.name != event.worker:
+            office.out.append(m.Acknowledge(event.worker, lease, outcome.number, False))  # the lease is another's
+            return
+        self._count(lease, event, True)
+        self._take(entry, entry.worker, outcome)
+
+    def _count(self, lease: m.Lease, event: m.Resulted, used: bool) -> None:
+        office = self._office
+        remember(office.counted, lease, used, 10 * office.rules.remembered)
+        office.out.append(m.Acknowledge(event.worker, lease, event.outcome.number, used))
+
+    # in time ----------------------------------------------------------------------------------------------
+
+    def _take(self, entry: Entry, worker: WorkerState, outcome: Outcome) -> None:
+        office = self._office
+        if outcome.metrics is not None:
+            self._finished(entry, worker, outcome)
+        elif outcome.cause is Cause.LOST:
+            office.lose(entry, outcome.message or "its process died", process=True)
+            self._trip(worker, entry, lost=True)
+        elif outcome.cause is not None:
+            name = worker.name
+            office.tell(entry, "failed", f"trial {entry.number} has failed on {name} ({outcome.cause})", name)
+            office.end(entry, "fail", outcome)
+            if outcome.cause is not Cause.INVALID:
+                self._trip(worker, entry, lost=False)
+        elif entry.cancelled:
+            office.tell(entry, "cancelled", f"trial {entry.number} was cancelled on {worker.name}", worker.name)
+            office.end(entry, "expire", outcome)
+        else:
+            office.lose(entry, "the worker has ended it without being asked to", blamed=False)
+        office.board.touch(worker)
+
+    def _finished(self, entry: Entry, worker: WorkerState, outcome: Outcome) -> None:
+        office = self._office
+        worker.finished += 1
+        if worker.breaker.succeeded():
+            office.say("breaker_closed", f"{worker.name} gets tasks again", worker.name)
+            office.places.clear()
+        if worker.observe(outcome.duration):
+            office.places.clear()
+        office.tell(entry, "finished", f"trial {entry.number} has finished on {worker.name}", worker.name)
+        office.end(entry, "finish", outcome)
+        if office.scheduler.observe(entry.queued, worker.view(), outcome.duration):
+            office.board.rank_again()
+
+    # the breaker ------------------------------------------------------------------------------------------
+
+    def _trip(self, worker: WorkerState, entry: Entry, lost: bool) -> None:
+        office, breaker = self._office, worker.breaker
+        if entry.cancelled or not breaker.failed(entry.number, lost, office.now):
+            return
+        text = (
+            f"{worker.name} gets no tasks for {breaker.cooldown:g} s: {breaker.failures} trials failed on it in a row"
+        )
+        office.say("breaker_open", text, worker.name)
+        office.changed(worker)
+        office.at(breaker.until, partial(self._half_open, worker))
+        for waiting in worker.prefetched.values():
+            if waiting.revoked is None and waiting.lease is not None:
+                waiting.revoked = ""
+                office.out.append(m.Revoke(worker.name, waiting.lease, waiting.number))
+
+    def _half_open(self, worker: WorkerState) -> None:
+        if worker.breaker.try_again(self._office.now):
+            self._office.say("breaker_half_open", f"{worker.name} gets one task to try it", worker.name)
+            self._office.changed(worker)
+
+    # late -------------------------------------------------------------------------------------------------
+
+    def _late(self, event: m.Resulted) -> None:
+        office, lease, outcome = self._office, event.lease, event.outcome
+        worker = office.workers.get(event.worker)
+        if worker is not None and worker.drop_stray(lease) is not None:
+            office.board.touch(worker)
+        known = office.counted.get(lease)
+        if known is not None:
+            office.out.append(m.Acknowledge(event.worker, lease, outcome.number, known))
+            return
+        entry = office.tasks.get(outcome.number)
+        if not self._may_count(event.worker, lease, outcome):
+            self._discard(event)
+        elif entry is not None:
+            self._use(entry, event)
+        elif self._may_come(outcome.number):
+            former = self._early.pop(outcome.number, None)
+            if former is not None:
+                self._discard(former)
+            self._early[outcome.number] = event
+            office.at(office.now + office.rules.adoption, partial(self._too_early, event))
+        else:
+            self._discard(event)
+
+    def _may_count(self, worker: str, lease: m.Lease, outcome: Outcome) -> bool:
+        office = self._office
+        former = office.formers.get(lease)
+        ours = lease.term == office.term
+        if lease.term > office.term:
+            return False
+        if ours and (former is None or (former.number, former.worker) != (outcome.number, worker)):
+            return False  # nobody has given it that lease
+        if outcome.metrics is not None:
+            return True
+        return outcome.cause not in (None, Cause.LOST) and not (ours and outcome.cause is Cause.TIMEOUT)
+
+    def _may_come(self, number: int) -> bool:
+        """Whether the search may still submit the trial: it has not been over in this term."""
+        trial = self._office.over.get(number)
+        return trial is None or trial.ended == "lost"
+
+    def _use(self, entry: Entry, event: m.Resulted) -> None:
+        office, outcome = self._office, event.outcome
+        if entry.cancelled or (outcome.metrics is None and outcome.attempt < entry.task.attempt - 1):
+            self._discard(event)
+            return
+        self._count(event.lease, event, True)
+        text = f"a late result of trial {entry.number} from {event.worker} is used"
+        office.tell(entry, "late_used", text, event.worker)
+        if entry.worker is not None and entry.worker.name != event.worker:
+            office.cancel_copy(entry)
+        office.end(entry, "finish" if outcome.metrics is not None else "fail", outcome)
+
+    def _discard(self, event: m.Resulted) -> None:
+        office, number = self._office, event.outcome.number
+        self._count(event.lease, event, False)
+        text = f"a late result of trial {number} from {event.worker} is not used"
+        office.say("late_discarded", text, event.worker, number, event.outcome.attempt)
+
+    def _too_early(self, event: m.Resulted) -> None:
+        if self._early.get(event.outcome.number) is event:
+            del self._early[event.outcome.number]
+            self._discard(event)
+
+    def submitted(self, entry: Entry) -> bool:
+        """A trial was submitted: whether a result of it was here already."""
+        event = self._early.pop(entry.number, None)
+        if event is None:
+            return False
+        self._use(entry, event)
+        return entry.number not in self._office.tasks
