@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from morphml_core.problem import Cause
+from morphml_core.problem import Cause, Task
+from morphml_core.space.decisions import Genotype
+from morphml_distributed.dispatch import messages as m
+from morphml_distributed.dispatch import tasks, workers
+from morphml_distributed.dispatch.machine import Machine
+from morphml_distributed.dispatch.rules import Rules
+from morphml_distributed.scheduler import fifo
 from morphml_distributed.wire import limits
 from morphml_distributed.wire import morphml_pb2 as pb
 
@@ -45,3 +51,26 @@ def test_each_limit_is_told_with_its_number():
 
 def test_the_number_of_the_protocol_is_told():
     assert f"the number of the protocol, {limits.PROTOCOL} |" in PAGE
+
+
+def keys_told(heading):
+    """The names in the first column of the table with that heading."""
+    rows = PAGE.split(f"| key of {heading} | what it is |\n| --- | --- |\n")[1].split("\n\n")[0].splitlines()
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+
+
+def test_each_key_of_the_snapshot_is_told():
+    machine = Machine(Rules(), fifo.create(fifo.Config()), term=1)
+    machine.handle(m.Joined("w1", 1, m.Capacity(1.0, 2**30)), 0.0)
+    for number in range(3):
+        machine.handle(m.Submitted(Task(number, Genotype((1,)), 1)), 1.0)
+    shown = machine.snapshot(2.0)
+    assert keys_told("the snapshot") == shown.keys() | {"master"}
+    assert keys_told("a worker") == shown["workers"][0].keys()
+    assert keys_told("a lease") == shown["leases"][0].keys()
+    assert shown["queue"][0].keys() | shown["queue"][0]["resources"].keys() <= QUOTED
+
+
+def test_each_state_of_a_worker_and_of_a_lease_is_told():
+    assert {workers.READY, workers.SUSPECTED, workers.DISCONNECTED, workers.LOST, workers.LEFT, "draining"} <= QUOTED
+    assert {tasks.LEASED, tasks.RUNNING} <= QUOTED
