@@ -104,7 +104,7 @@ def test_what_is_really_installed_takes_a_few_milliseconds():
         start = time.perf_counter()
         catalogue = Catalogue.installed()
         times.append(time.perf_counter() - start)
-    assert catalogue.names("executor")[:1] == ["inline"]
+    assert "inline" in catalogue.names("executor")
     assert min(times) < 0.05
 
 
