@@ -4,7 +4,7 @@
     python benchmarks/dispatch.py --part situations --seeds 20 --output results
     python benchmarks/dispatch.py --part situations --lean
 
-The part `decisions`: the time in which the dispatch machine hears of a result, learns from it and gives out the next task, for each policy, before 100,000
+The part `decisions`: the processor time in which the dispatch machine hears of a result, learns from it and gives out the next task, for each policy, before 100,000
 waiting tasks and 1,000 workers: median, mean (in which lies whatever is ranked again), the 99th percentile, and the longest; and the mean
 time in which it takes in a task.
 
@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from morphml_distributed.dispatch.machine import Machine
 
 import figures
 import situations
@@ -39,6 +38,7 @@ from morphml_core.plugins.loader import Loader
 from morphml_core.problem import Outcome, Resources, Task
 from morphml_core.protocols import Scheduler
 from morphml_core.space.decisions import Genotype
+from morphml_distributed.dispatch.machine import Machine
 from morphml_distributed.dispatch.messages import Assign, Began, Capacity, Event, Joined, Lease, Resulted, Submitted
 from morphml_distributed.dispatch.rules import Rules
 
@@ -93,9 +93,9 @@ class Crowd:
     _given = 0
 
     def _tell(self, event: Event) -> float:
-        since = time.perf_counter()
+        since = time.thread_time()
         instructions = self._machine.handle(event, self.now)
-        seconds = time.perf_counter() - since
+        seconds = time.thread_time() - since
         for instruction in instructions:
             if isinstance(instruction, Assign):
                 self._given += 1
@@ -128,7 +128,8 @@ def decisions(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def played(loader: Loader, policy: str, name: str, seed: int, given: argparse.Namespace) -> dict[str, float]:
     """All measures of one policy in one situation, by one seed."""
     play = situations.SITUATIONS[name].play(np.random.default_rng(seed), given.size)
-    found = stage.Stage(scheduler(loader, policy), play.sites, seed, given.lean).run(play.jobs, play.more)
+    rules = Rules(heartbeat=stage.QUIET, prefetch=given.prefetch)
+    found = stage.Stage(scheduler(loader, policy), play.sites, rules, seed, given.lean).run(play.jobs, play.more)
     return {measure: compute(found) for measure, compute in situations.MEASURES.items()}
 
 
@@ -206,10 +207,15 @@ def noted(results: Iterator[dict[str, Any]], given: argparse.Namespace) -> Itera
         given.output.mkdir(parents=True, exist_ok=True)
         path = given.output / "dispatch.json"
         before = json.loads(path.read_text()) if path.exists() else {}
-        part = f"{given.part}, lean" if given.lean else given.part
+        part = "".join(
+            [given.part, ", lean" * given.lean, f", prefetch {given.prefetch}" * (given.prefetch is not None)]
+        )
         path.write_text(json.dumps({**before, part: kept}, indent=1))
         if given.part == "situations":
-            draw(given.output / ("dispatch-lean.png" if given.lean else "dispatch.png"), kept)
+            draw(
+                given.output / f"{part.replace(', ', '-').replace(' ', '-').replace('situations', 'dispatch')}.png",
+                kept,
+            )
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -222,6 +228,12 @@ def main(given: Sequence[str] | None = None) -> int:
     add("--seeds", type=int, default=10)
     add("--size", type=float, default=1.0, help="how many tasks, as a share of the usual number")
     add("--lean", action="store_true", help="the master is given only as many tasks as it has slots for")
+    add(
+        "--prefetch",
+        type=int,
+        metavar="N",
+        help="so many tasks ahead of each machine, instead of what their length suggests",
+    )
     add("--workers", type=int, default=1_000)
     add("--waiting", type=int, default=100_000)
     add("--decisions", type=int, default=10_000)

@@ -176,9 +176,9 @@ def _arriving(rng: np.random.Generator, count: int, cores: float, load: float, b
 
 
 def sizes(rng: np.random.Generator, size: float) -> Play:
-    """Machines of 4, 8, 16 and 32 cores, half loaded, where a task takes up to twice as long when the rest of the machine is taken."""
+    """Machines of 4, 8, 16 and 32 cores, a third loaded, where a task takes up to twice as long when the rest of the machine is taken."""
     sites = [Site(f"w{index}", float(cpus), crowding=1.0) for index, cpus in enumerate(rng.permutation([4, 8, 16, 32]))]
-    return Play(sites, _arriving(rng, max(40, int(400 * size)), 60.0, 0.5, 1))
+    return Play(sites, _arriving(rng, max(40, int(400 * size)), 60.0, 0.3, 1))
 
 
 def bursts(rng: np.random.Generator, size: float) -> Play:

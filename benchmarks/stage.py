@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
-from morphml_distributed.dispatch.machine import Machine
 
 from morphml_core.problem import Budget, Outcome, Resources, Task
 from morphml_core.protocols import Scheduler
 from morphml_core.space.decisions import Genotype
+from morphml_distributed.dispatch.machine import Machine
 from morphml_distributed.dispatch.messages import (
     Assign,
     Began,
@@ -36,6 +36,7 @@ from morphml_distributed.dispatch.rules import Rules
 GIB = 2**30
 QUIET = 1e7
 """The heartbeat in seconds: workers that cannot fail need none."""
+RULES = Rules(heartbeat=QUIET)
 LATENCY = 0.001
 """Seconds of a message's way."""
 
@@ -90,10 +91,12 @@ class Ran:
 class Stage:
     """Runs jobs on sites by a policy.  With `lean`, no more jobs are in the master's hands than it has slots for, as in a search."""
 
-    def __init__(self, scheduler: Scheduler, sites: Iterable[Site], seed: int = 0, lean: bool = False) -> None:
+    def __init__(
+        self, scheduler: Scheduler, sites: Iterable[Site], rules: Rules = RULES, seed: int = 0, lean: bool = False
+    ) -> None:
         self.now = 0.0
         self.ran: dict[int, Ran] = {}
-        self._machine = Machine(Rules(heartbeat=QUIET), scheduler, 1, seed)
+        self._machine = Machine(rules, scheduler, 1, seed)
         self._workers = {site.name: _Worker(site, self) for site in sites}
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._counter = itertools.count()

@@ -15,8 +15,8 @@ ALIKE = 0.1
 """Workers whose logarithms of the time for a task differ by less are as good as each other."""
 SURE = 0.8
 """A task waits for a worker where it takes less than this part of the time, the wait included."""
-FIRST = 8
-"""After so many observations it looks for the first time at what it has learnt."""
+FIRST, MOST = 8, 64
+"""It looks at what it has learnt at the earliest after so many observations; then when there are twice as many, or so many more."""
 
 
 @attrs.frozen
@@ -35,8 +35,8 @@ class Adaptive:
     that is busy where it is expected to end earlier there, and what a worker has not begun moves to an idle one where it ends earlier.
 
     Ranks are those of one set of predictions, which is replaced only when it would tell tasks or workers apart otherwise.  It looks whether it
-    would when there are four times as many observations as at the last look, or one for each four tasks that it knows: so ranking
-    everything again adds no more than four rankings to an observation, and logarithmically many before.
+    would first after as many observations as the root of the number of tasks that it knows, and then no more often than once for every
+    second of these tasks: so ranking everything again adds, for each task, one ranking when it comes and two when it ends.
     """
 
     def __init__(self, overtake: float) -> None:
@@ -61,9 +61,9 @@ class Adaptive:
         self._works.pop(queued.task.number, None)
         self._durations.learn(queued.features, worker.name, duration)
         self._seen += 1
-        if self._seen < self._look:
+        if self._seen < self._look or self._seen**2 < len(self._works):
             return False
-        self._look = self._seen + max(FIRST, min(3 * self._seen, len(self._works) // 4))
+        self._look = self._seen + max(min(self._seen, MOST), len(self._works) // 2)
         found = self._durations.predictions()
         if not self._durations.differ(self._now, found):
             return False

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 SHORTEST, LONGEST = 1e-3, 1e7
 """Durations in seconds are taken to lie between these."""
+LEAST, MOST = math.log(SHORTEST), math.log(LONGEST)
+ASSUMED = (0.0, 1.0, 1.0)
 RIDGE = 0.1
 """How much a coefficient is held at what is assumed without data: the variance of the noise by the variance of coefficients."""
 MEMORY = 200, 30
@@ -25,15 +27,19 @@ NOTICED = 0.1
 
 @attrs.frozen
 class Predictions:
-    """What is believed at one time: log seconds of a task on an average worker, and by how much each worker differs from that."""
+    """What is believed at one time: log seconds of a task on an average worker, and by how much each worker differs from that.
 
-    coefficients: tuple[float, ...] = (0.0,)
+    `coefficients`: of 1, log epochs, log share of the data, and each further feature.  Without data a task takes as long as the
+    first two of these say.
+    """
+
+    coefficients: tuple[float, ...] = ASSUMED
     paces: Mapping[str, float] = attrs.field(factory=dict)
 
     def work(self, features: Sequence[float]) -> float:
         """Log seconds of a task on an average worker."""
-        found: float = _assumed(features) + sum(map(operator.mul, self.coefficients, _columns(features)))
-        return min(max(found, math.log(SHORTEST)), math.log(LONGEST))
+        found: float = sum(map(operator.mul, self.coefficients, _columns(features)))
+        return min(max(found, LEAST), MOST)
 
     def pace(self, worker: str) -> float:
         """Log of how many times longer than an average worker this one takes; 0 for one that is not known."""
@@ -73,7 +79,7 @@ class Durations:
         sums = self._sums = self._sums or _Sums.of(len(columns[0]))
         size = len(sums.b)
         x = np.array([(*each, *(0.0,) * (size - len(each)))[:size] for each in columns])
-        targets = np.array([target - _assumed(features) for features, _, target, _ in self._new])
+        targets = np.array([target for _, _, target, _ in self._new]) - x[:, 1:3].sum(axis=1)
         sums.reserve(len(self._rows))
         sums.add(x, [row for _, row, _, _ in self._new], targets, np.array([weight for _, _, _, weight in self._new]))
         self._new.clear()
@@ -88,6 +94,7 @@ class Durations:
         if self._sums is None:
             return Predictions()
         coefficients, paces = self._sums.solve(RIDGE * self._weight)
+        coefficients[1:3] += 1.0  # what is assumed
         return Predictions(tuple(coefficients.tolist()), {name: float(paces[row]) for name, row in self._rows.items()})
 
     def differ(self, old: Predictions, new: Predictions) -> bool:
@@ -146,10 +153,8 @@ class _Sums:
         return coefficients, (self.y - self.s @ coefficients) / (self.n + ridge)
 
 
-def _assumed(features: Sequence[float]) -> float:
-    """Without any data: a task takes as long as its epochs and its share of the data say."""
-    return sum(math.log(max(value, SHORTEST)) for value in features[:2])
-
-
 def _columns(features: Sequence[float]) -> tuple[float, ...]:
-    return (1.0, *(math.log(max(value, SHORTEST)) for value in features[:2]), *features[2:])
+    if len(features) < 2:
+        return (1.0, *(math.log(max(value, SHORTEST)) for value in features))
+    epochs, share, *others = features
+    return (1.0, math.log(max(epochs, SHORTEST)), math.log(max(share, SHORTEST)), *others)
