@@ -35,6 +35,7 @@ from morphml_core.errors import (
     MorphMLError,
     StorageError,
 )
+from morphml_core.experiment.codec import no_collection
 from morphml_core.experiment.journal import Listener, retry, status
 from morphml_core.experiment.loop import INTERRUPTED, Loop
 from morphml_core.experiment.settings import Settings, retries_of
@@ -191,8 +192,9 @@ class Experiment:
 
     def refresh(self) -> None:
         """Read what has been recorded since the last time."""
-        for event in self.storage.read(self.state.index):
-            self.state.apply(event)
+        with no_collection():
+            for event in self.storage.read(self.state.index):
+                self.state.apply(event)
 
     def retry(self, numbers: Sequence[int] | None = None) -> list[int]:
         """Put failed trials (these, or all) back into the queue; the next `run` evaluates them.  Returns their numbers."""

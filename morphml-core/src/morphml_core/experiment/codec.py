@@ -89,7 +89,7 @@ def _encode_carefully(event: Event) -> str:
 def decode(text: str) -> Event:
     """The event of a line of JSON.  Raises `StorageError` for anything else."""
     try:
-        data = _DECODE(text)
+        data = _value_of(text)
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageError(f"an event cannot be read: it is not JSON ({error})") from None
     return from_dict(data)

@@ -102,13 +102,16 @@ class SqlStorage:
         return connection.execute(chosen.order_by(EVENTS.c.position)).all()
 
     def _decode(self, position: int, text: str, expected: int) -> Event:
-        where = f"experiment '{self._name}' in {self._dialect.name}"
         if position != expected:
-            raise StorageError(f"{where}: event {expected} is missing; the log is damaged")
+            raise StorageError(f"{self._where}: event {expected} is missing; the log is damaged")
         try:
             return decode(text)
         except StorageError as error:
-            raise StorageError(f"{where}, event {position}: {error}") from None
+            raise StorageError(f"{self._where}, event {position}: {error}") from None
+
+    @property
+    def _where(self) -> str:
+        return f"experiment '{self._name}' in {self._dialect.name}"
 
     def append(self, events: Sequence[Event], expected: int) -> None:
         """Store the events, the first at index `expected`.  Raises `ConflictError` when the log does not end there."""
