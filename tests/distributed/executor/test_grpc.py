@@ -13,7 +13,8 @@ import pytest
 
 from morphml_core.artifacts import local
 from morphml_core.errors import MorphMLError
-from morphml_core.testing.executor import ExecutorSuite, behaviours, collect, outcomes, task
+from morphml_core.problem import Cause, Outcome
+from morphml_core.testing.executor import ExecutorSuite, behaviours, task
 from morphml_core.work import Work
 from morphml_distributed.executor.grpc import Config, GrpcExecutor
 
@@ -102,13 +103,24 @@ def test_a_killed_worker_loses_nothing(made, cluster, tmp_path):
     third = start_beside(cluster, tmp_path)
     for number in range(12):
         executor.submit(task(number, steps=10, pause=0.05))
-    seen = []
-    while not any(worker["name"] == "third" and worker["running"] for worker in executor.snapshot()["workers"]):
-        seen += executor.poll(0.05)
-    third.send_signal(signal.SIGKILL)
-    third.wait()
-    found = outcomes([*seen, *collect(executor, 12 - len(outcomes(seen)), 30.0)])
-    assert sorted(found) == list(range(12))
+    found, retried = {}, 0
+    until = time.monotonic() + 30.0
+    while len(found) < 12:
+        assert time.monotonic() < until, found
+        for event in executor.poll(0.05):
+            if not isinstance(event, Outcome):
+                continue
+            if event.cause is Cause.LOST:
+                retried += 1
+                assert "third" in event.message
+                executor.submit(task(event.number, steps=10, pause=0.05, attempt=event.attempt + 1))
+            else:
+                found[event.number] = event
+        running = [worker.get("running") for worker in executor.snapshot()["workers"] if worker["name"] == "third"]
+        if third.poll() is None and running and running[0]:
+            third.send_signal(signal.SIGKILL)
+            third.wait()
+    assert retried >= 1
     assert all(outcome.metrics is not None for outcome in found.values())
 
 

@@ -3,7 +3,7 @@ import time
 import grpc
 import pytest
 
-from morphml_core.problem import Outcome
+from morphml_core.problem import Cause, Outcome, Report
 from morphml_core.testing.executor import collect, outcomes, task
 from morphml_distributed.dispatch.messages import Held, Lease
 from morphml_distributed.security.tokens import WORKER, proof
@@ -45,7 +45,7 @@ def test_the_welcome_has_the_workload_and_no_path_of_the_master(master, peer):
     assert welcome.workload == (
         '{"experiment": "digits", "space": {"name": "behaviour"}, "evaluator": {"name": "behaviour"}, "artifacts": {"name": "local"}}'
     )
-    assert (welcome.heartbeat, welcome.shared_artifacts, welcome.keep_held) == (0.2, False, False)
+    assert (welcome.heartbeat, welcome.shared_artifacts, welcome.keep_held) == (1.0, False, False)
     assert len(welcome.session_key) == 32
     assert abs(welcome.term - time.time_ns()) < 10**10
 
@@ -142,7 +142,7 @@ def test_a_name_is_taken_while_its_worker_lives(master, peer, until):
 
 
 def test_the_name_of_a_silent_worker_is_free(master, peer):
-    executor = master()
+    executor = master(heartbeat=0.2)
     first = peer(executor).join()
     time.sleep(0.4)
     second = peer(executor).join()
@@ -172,7 +172,7 @@ def test_a_term_is_higher_than_any_that_a_worker_shows(master, peer):
     executor = master()
     ahead = time.time_ns() + 10**15
     digest = peer(executor, "other").hello().welcome.experiment
-    worker = peer(executor, held=(Held(3, 1, Lease(ahead, 1), True),), experiment=digest).join()
+    worker = peer(executor, cpus=2.0, held=(Held(3, 1, Lease(ahead, 1), True),), experiment=digest).join()
     assert worker.welcome.term == ahead + 1
     executor.submit(task(900))
     assert codec.task_of(worker.hear("assign"))[0].term == ahead + 1
@@ -242,12 +242,19 @@ def test_closing_gives_an_outcome_for_everything_and_ends_streams_cleanly(master
     assert worker.call.code() is grpc.StatusCode.OK
 
 
-def test_a_worker_that_leaves_gives_its_task_to_another(master, peer, until):
-    executor = master()
+def test_the_search_hears_that_a_worker_is_lost_and_another_gets_the_next_attempt(master, peer):
+    executor = master(heartbeat=0.2)
     first = peer(executor, "first").join()
     executor.submit(task(1))
-    first.hear("assign")
+    lease, _, _ = codec.task_of(first.hear("assign"))
+    first.say(codec.began_frame(lease, 1), codec.report_frame(lease, Report(1, 1, 1, {"value": 0.5})))
+    assert executor.poll(5.0) == [Report(1, 1, 1, {"value": 0.5})]
     first.close()
+    since = time.monotonic()
+    lost = outcomes(collect(executor, 1, 10.0))[1]
+    assert (lost.cause, lost.final) == (Cause.LOST, False)
+    assert time.monotonic() - since < 1.0
     second = peer(executor, "second").join()
-    assert second.work().number == 1
+    executor.submit(task(1, attempt=2))
+    assert second.work() == task(1, attempt=2)
     assert outcomes(collect(executor, 1, 10.0))[1].worker == "second"

@@ -45,7 +45,7 @@ def samples(executor):
 def test_metrics_tell_what_happened(master, peer, until):
     executor = master(metrics="127.0.0.1:0", heartbeat=5.0)
     worker = peer(executor).join()
-    worker.say(codec.heartbeat_frame(Health(0.25, 0.5, 1000), 0, ()))
+    worker.say(codec.heartbeat_frame(Health(0.25, 0.5, 10**12), 0, ()))
     for number in range(2):
         executor.submit(task(number))
     worker.work()
@@ -67,7 +67,7 @@ def test_metrics_tell_what_happened(master, peer, until):
     assert found["morphml_task_duration_seconds_bucket", "+Inf"] == found["morphml_task_duration_seconds_count",] == 2
     assert found["morphml_task_duration_seconds_sum",] == 70.5
     assert found["morphml_worker_cpu", "one"] == 0.25
-    assert found["morphml_worker_disk_free", "one"] == 1000
+    assert found["morphml_worker_disk_free", "one"] == 10**12
     assert found["morphml_received_bytes_total",] > 100
     assert found["morphml_sent_bytes_total",] > 100
     assert found["morphml_refused_total",] == 0

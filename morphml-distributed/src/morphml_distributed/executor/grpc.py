@@ -161,7 +161,7 @@ def _scheduler(config: Config) -> Scheduler:
 
 
 def _rules(config: Config) -> Rules:
-    return Rules(heartbeat=config.heartbeat, poison=config.poison, patience=config.patience)
+    return Rules(heartbeat=config.heartbeat, poison=config.poison, patience=config.patience, stalled=config.silence)
 
 
 def _observers(config: Config, term: int, experiment: str, stack: ExitStack) -> tuple[list[Observer], Tally]:

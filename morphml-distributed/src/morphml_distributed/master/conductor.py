@@ -132,11 +132,13 @@ class Conductor:
         """The term of this master."""
         return self.machine.term
 
-    def outbid(self, held: Iterable[m.Held]) -> None:
-        """Have a higher term than that of any lease that a worker shows: the clock may have been set back since a former master began."""
+    def outbid(self, held: Iterable[m.Held]) -> bool:
+        """Have a higher term than that of any lease that a worker shows: the clock may have been set back since a former master began.
+
+        False where it is too late for that, as leases of this term are on their way: what the worker holds is not kept then.
+        """
         highest = max((each.lease.term for each in held), default=0)
-        if highest > self.machine.term:
-            self.machine.raise_term(min(highest + 1, limits.SERIAL - 1))
+        return highest <= self.machine.term or self.machine.raise_term(min(highest + 1, limits.SERIAL - 1))
 
     # sessions ---------------------------------------------------------------------------------------
 

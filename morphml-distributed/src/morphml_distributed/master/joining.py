@@ -102,8 +102,8 @@ class Joining:
             raise RefusedError(
                 f"the name '{worker}' is taken by a worker that lives; give this one another, with --name", final=False
             )
-        conductor.outbid(greeting.held)
-        return conductor.open(greeting, greeting.experiment == self._offer.digest)
+        kept = greeting.experiment == self._offer.digest and conductor.outbid(greeting.held)
+        return conductor.open(greeting, kept)
 
     async def _converse(self, context: Any, session: Session) -> None:
         talk = Conversation(self._conductor, session, context, self._told)

@@ -16,7 +16,7 @@ from morphml_distributed.dispatch.messages import Note
 logger = logging.getLogger("morphml_distributed.master")
 """Without any set-up, Python prints its warnings on stderr, where the live display of a search makes room for them."""
 
-LOUD = frozenset({"breaker_open", "quarantined", "unplaceable", "stalled", "unhealthy"})
+LOUD = frozenset({"breaker_open", "quarantined", "unplaceable", "unhealthy"})
 """Kinds of notes that are told even to those who asked for no log."""
 FREQUENT = frozenset({"assigned", "began", "finished"})
 
