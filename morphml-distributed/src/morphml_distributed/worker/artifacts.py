@@ -116,7 +116,7 @@ class MasterArtifacts:
             if not passing or time.monotonic() + pause > until:
                 raise MorphMLError(f"{what}: {reason}")
             time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2.0, 2 * pause)
+            pause = min(1.0, 2 * pause)
 
 
 def _read(error: grpc.RpcError) -> tuple[bool, str]:

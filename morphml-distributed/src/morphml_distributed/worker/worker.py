@@ -35,7 +35,9 @@ from morphml_distributed.worker.runners import Processes, Runner, Threads
 from morphml_distributed.worker.waker import Waker
 from morphml_distributed.worker.workload import WorkerWorkload, built
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_FIRST_PAUSE, _SHORT_PAUSE, _LONGEST_PAUSE = 0.1, 0.5, 2.0
+_SOON = 30.0
+"""So many seconds after the master was lost, it is looked for after short pauses: it may be starting again."""
 _WELCOME = 30.0
 """Seconds that a connection may take until the master's welcome."""
 _GOODBYE = 2.0
@@ -91,6 +93,7 @@ class Worker:
         self._received = 0
         self._heartbeat = 1.0
         self._pause = _FIRST_PAUSE
+        self._lost = monotonic()
         self._complaint = ""
         self._draining = ""
         self._signals: list[int] = []
@@ -176,7 +179,8 @@ class Worker:
         self._due.pop(self._give_up_link, None)
         self._due.pop(self._beat, None)
         self._due[self._connect] = monotonic() + self._pause * random.uniform(0.5, 1.0)
-        self._pause = min(_LONGEST_PAUSE, 2 * self._pause)
+        soon = monotonic() < self._lost + _SOON
+        self._pause = min(_SHORT_PAUSE if soon else _LONGEST_PAUSE, 2 * self._pause)
         self._lose_patience_later()
 
     def _lose_patience_later(self) -> None:
@@ -209,6 +213,8 @@ class Worker:
 
     def _hear_end(self, ended: Ended) -> None:
         was_joined = self._joined
+        if was_joined:
+            self._lost = monotonic()
         self._drop_link()
         if was_joined and ended.clean and not self._settings.stay:
             self._say("ends", "the master has ended")
