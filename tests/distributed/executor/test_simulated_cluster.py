@@ -116,7 +116,7 @@ def test_run_on_the_command_line(tmp_path, monkeypatch):
     [
         ({"workers": 0}, "'workers' must be a number of machines, at least 1, or a list of groups"),
         ({"workers": []}, "'workers' must be a number of machines, at least 1, or a list of groups"),
-        ({"workers": [{"count": 0}]}, "'workers[0].count' must be >= 1: 0"),
+        ({"workers": [{"count": 0}]}, "'workers' must be a whole number or a list of mappings"),
         ({"faults": {"stalls": {"rate": -1}}}, "'faults.stalls.rate' must be >= 0: -1.0"),
         ({"faults": {"fires": {"rate": 1}}}, "'faults' has no option 'fires'"),
         ({"scheduler": "fastest"}, "there is no scheduler 'fastest'"),

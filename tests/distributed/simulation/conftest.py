@@ -31,7 +31,7 @@ class Steps:
         return self.steps or None
 
 
-PATIENT = {"lost": 1000, "poison": 1000}
+PATIENT = {"poison": 1000}
 """Rules under which no trial is given up."""
 
 

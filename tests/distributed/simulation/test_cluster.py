@@ -16,10 +16,10 @@ def finished(found):
 
 
 def test_workers_share_the_tasks(make_cluster, run, tasks):
-    cluster = make_cluster(workers=2)
+    cluster = make_cluster(workers=2, seconds=20.0)
     found = run(cluster, *tasks(4))
     assert finished(found)
-    assert sorted(round(moment) for moment, _ in found.values()) == [10, 10, 20, 20]
+    assert sorted(round(moment) for moment, _ in found.values()) == [20, 20, 40, 40]
     assert cluster.utilization == pytest.approx(1.0, abs=0.01)
     assert cluster.summary()["evaluations"] == 4
     assert cluster.summary()["notes"]["finished"] == 4
@@ -134,7 +134,7 @@ def test_results_that_came_while_the_master_was_down_are_kept(make_cluster, run,
     found = run(cluster, *tasks(3))
     assert finished(found)
     assert all(25.0 < moment < 29.0 for moment, _ in found.values())
-    assert cluster.summary()["evaluations"] == 3
+    assert {outcome.duration for _, outcome in found.values()} == {10.0}
 
 
 def test_a_poisonous_trial_is_put_aside_and_the_others_finish(make_cluster, run, tasks):

@@ -96,3 +96,9 @@ def test_a_lag_delays_what_goes_to_the_master_only(ends):
     ends.down("in time")
     ends.timeline.after(2.0, lambda: ends.up("behind it"))
     assert ends.run() == [(0.5, "in time"), (20.5, "late"), (20.5, "behind it")]
+
+
+def test_an_end_that_was_not_told_of_the_others_closing_gives_up_too(ends):
+    ends.route.block(100.0)
+    ends.connection.close_master()
+    assert ends.run() == [(KEEPALIVE, "worker lost")]

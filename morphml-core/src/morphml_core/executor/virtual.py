@@ -29,7 +29,7 @@ def lost(task: Task, after: float, message: str) -> Outcome:
 class VirtualRun:
     """A task that runs from `start` on and takes `total` seconds; None: as long as it truly takes, divided by `speed`.
 
-    Its reports come in proportion to their epochs.  It ends early where it takes longer than its timeout, or where `end_early` says so.
+    Its reports come in proportion to their epochs, or, where nobody knows how many there will be, ever nearer to the end.  It ends early where it takes longer than its timeout, or where `end_early` says so.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class VirtualRun:
         self.total = None if total is None else total / speed
         self.over = False
         self._speed = speed
-        self._epochs = task.budget.epochs or workload.epochs(task) or 1
+        self._epochs = task.budget.epochs or workload.epochs(task)
         self._steps = workload.run(task)
         self._early: tuple[float, Outcome] | None = None
         self._dies: tuple[float, str] | None = None
@@ -96,4 +96,5 @@ class VirtualRun:
         assert self.total is not None
         if isinstance(message, Outcome):
             return self.start + self.total
-        return max(self.now, self.start + self.total * min(message.step / self._epochs, 1.0))
+        share = min(message.step / (self._epochs or message.step + 1), 1.0)
+        return max(self.now, self.start + self.total * share)

@@ -134,7 +134,6 @@ class Connection:
         if not self.master_open:
             return
         self.master_open = False
-        self._route.unwatch(self._break)
         self._last_down = self._route.carry(lambda: self._at_worker(self._lose_worker), 0.0, self._last_down)
 
     def _at_master(self, call: Arrival) -> None:
@@ -148,13 +147,16 @@ class Connection:
     def _lose_master(self) -> None:
         if self.master_open:
             self.master_open = False
-            self._route.unwatch(self._break)
             self.master_lost()
+        if not self.worker_open:
+            self._route.unwatch(self._break)
 
     def _lose_worker(self) -> None:
         if self.worker_open:
             self.worker_open = False
             self._worker_lost(self)
+        if not self.master_open:
+            self._route.unwatch(self._break)
 
     def _break(self) -> None:
         self._lose_master()
