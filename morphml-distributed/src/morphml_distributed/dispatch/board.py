@@ -12,7 +12,7 @@ from typing import Any
 from sortedcontainers import SortedList
 
 from morphml_core.problem import Resources
-from morphml_core.protocols import QueuedTask, Scheduler
+from morphml_core.protocols import QueuedTask, Scheduler, Stealing
 from morphml_distributed.dispatch.tasks import Entry
 from morphml_distributed.dispatch.workers import WorkerState
 
@@ -67,6 +67,7 @@ class Board:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
+        self._stealing = isinstance(scheduler, Stealing)
         self.lanes: dict[Resources, Lane] = {}
         self.workers: dict[str, WorkerState] = {}
         self.hoarders: Any = SortedList()
@@ -129,13 +130,13 @@ class Board:
             rank = self._scheduler.worker_rank(worker.view()) if worker.willing else None
             for lane in self.lanes.values():
                 lane.place(worker, rank)
-            self._note_hoard(worker)
+            if self._stealing:
+                self._note_hoard(worker)
 
     def _note_hoard(self, worker: WorkerState) -> None:
         key = None
-        if worker.prefetched and worker.connected:
-            count = sum(entry.revoked is None for entry in worker.prefetched.values())
-            key = (count, worker.order) if count else None
+        if worker.stealable and worker.connected:
+            key = (len(worker.stealable), worker.order)
         if key != worker.held:
             if worker.held is not None:
                 self.hoarders.remove((*worker.held, worker))

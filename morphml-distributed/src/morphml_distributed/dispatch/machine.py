@@ -193,6 +193,8 @@ class Machine:
         if entry is not None:
             self._office.begin(entry)
             self._office.report(entry, event.report)
+        else:
+            self._results.reported(event)
 
     def _resulted(self, event: m.Resulted) -> None:
         worker = self._membership.current(event.worker, event.session)

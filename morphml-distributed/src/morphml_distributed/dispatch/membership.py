@@ -96,6 +96,9 @@ class Membership:
         """A worker lives, and says what it has."""
         worker.suspicion.beat(self._office.now)
         worker.received = max(worker.received, event.received)
+        if worker.resting:
+            worker.resting = False
+            self._office.board.touch(worker)
         self._examine(worker, event.health)
         if worker.entries or worker.strays or event.held:
             self._reconcile(worker, event)

@@ -172,6 +172,8 @@ class Office:
                 thief.expecting = 0
                 self.board.touch(thief)
             if entry.worker is not None:
+                if not entry.allocated:
+                    entry.worker.stealable[entry.number] = None
                 self.board.touch(entry.worker)
 
     def give_back(self, entry: Entry) -> None:

@@ -75,6 +75,7 @@ class Placement:
         assert entry.worker is not None
         assert entry.lease is not None
         entry.revoked = thief
+        entry.worker.stealable.pop(entry.number, None)
         self._office.board.touch(entry.worker)
         self._office.out.append(m.Revoke(entry.worker.name, entry.lease, entry.number))
 
@@ -84,6 +85,8 @@ class Placement:
         thief = office.workers.get(entry.revoked or "")
         victim = entry.worker
         assert victim is not None
+        if entry.revoked is None and not entry.cancelled:
+            victim.resting = True  # nobody has asked for it: it wants none until its next heartbeat
         if thief is None or entry.cancelled:
             office.give_back(entry)
             return

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from morphml_core.problem import Cause, Outcome
+from morphml_core.problem import Cause, Outcome, Report
 from morphml_distributed.dispatch import messages as m
 from morphml_distributed.dispatch.office import Office, remember
 from morphml_distributed.dispatch.tasks import Entry
 from morphml_distributed.dispatch.workers import WorkerState
+
+_LATE = 1000
+"""The reports of so many leases that count no more are kept, for a late result that may follow."""
+_LONGEST = 10_000
+"""The longest curve that is kept so."""
 
 
 class Results:
@@ -22,6 +27,7 @@ class Results:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._early: dict[int, m.Resulted] = {}
+        self._said: dict[m.Lease, list[Report]] = {}
 
     def resulted(self, event: m.Resulted) -> None:
         """A result has come."""
@@ -35,6 +41,15 @@ class Results:
             return
         self._count(lease, event, True)
         self._take(entry, entry.worker, outcome)
+
+    def reported(self, event: m.Reported) -> None:
+        """A report under a lease that does not count: it belongs to the curve of a late result."""
+        said = self._said.get(event.lease)
+        if said is None:
+            said = []
+            remember(self._said, event.lease, said, _LATE)
+        if len(said) < _LONGEST:
+            said.append(event.report)
 
     def _count(self, lease: m.Lease, event: m.Resulted, used: bool) -> None:
         office = self._office
@@ -73,7 +88,7 @@ class Results:
             office.places.clear()
         office.tell(entry, "finished", f"trial {entry.number} has finished on {worker.name}", worker.name)
         office.end(entry, "finish", outcome)
-        if office.scheduler.observe(entry.queued, worker.view(), outcome.duration):
+        if office.scheduler.observe(entry.queued, worker.seen or worker.view(), outcome.duration):
             office.board.rank_again()
 
     # the breaker ------------------------------------------------------------------------------------------
@@ -91,6 +106,7 @@ class Results:
         for waiting in worker.prefetched.values():
             if waiting.revoked is None and waiting.lease is not None:
                 waiting.revoked = ""
+                worker.stealable.pop(waiting.number, None)
                 office.out.append(m.Revoke(worker.name, waiting.lease, waiting.number))
 
     def _half_open(self, worker: WorkerState) -> None:
@@ -146,6 +162,8 @@ class Results:
             self._discard(event)
             return
         self._count(event.lease, event, True)
+        for report in self._said.pop(event.lease, ()):
+            office.report(entry, report)
         text = f"a late result of trial {entry.number} from {event.worker} is used"
         office.tell(entry, "late_used", text, event.worker)
         if entry.worker is not None and entry.worker.name != event.worker:

@@ -43,8 +43,8 @@ class WorkerState:
 
     __slots__ = (
         "assigned", "back_by", "breaker", "capacity", "cpus", "credit", "draining", "duration", "entries", "expecting",
-        "finished", "gpu_memory", "gpu_share", "has", "health", "held", "keys", "lost", "memory", "name", "order", "prefetched", "reason",
-        "received", "rules", "session", "state", "strays", "suspicion", "timer", "total", "unhealthy",
+        "finished", "gpu_memory", "gpu_share", "has", "health", "held", "keys", "lost", "memory", "name", "order", "prefetched",
+        "received", "resting", "rules", "runs", "seen", "stealable", "session", "state", "strays", "suspicion", "timer", "total", "unhealthy",
     )  # fmt: skip
 
     def __init__(self, name: str, order: int, rules: Rules) -> None:
@@ -55,6 +55,9 @@ class WorkerState:
         self.credit = rules.prefetch or 0
         self.entries: dict[int, Entry] = {}
         self.prefetched: dict[int, Entry] = {}
+        self.runs: dict[int, None] = {}
+        self.stealable: dict[int, None] = {}
+        self.seen: WorkerView | None = None
         self.strays: dict[Lease, Stray] = {}
         self.keys: dict[Any, Any] = {}
         self.held: tuple[int, int] | None = None
@@ -72,7 +75,7 @@ class WorkerState:
         self.has = Resources(capacity.cpus, capacity.memory, float(len(capacity.gpus)), max((gpu.memory for gpu in capacity.gpus), default=0), capacity.labels)  # fmt: skip
         self.suspicion = Suspicion(self.rules.heartbeat, now)
         self.received = self.expecting = 0
-        self.draining, self.reason = False, ""
+        self.draining = self.resting = False
         self.health, self.unhealthy = Health(), ""
         self.strays.clear()
         self.recount()
@@ -89,8 +92,7 @@ class WorkerState:
         """Whether it may get tasks at all."""
         return (
             self.state is READY
-            and not self.draining
-            and not self.unhealthy
+            and not (self.draining or self.resting or self.unhealthy)
             and self.breaker.allows(len(self.entries) + len(self.strays))
         )
 
@@ -152,14 +154,18 @@ class WorkerState:
         self.entries[serial] = entry
         entry.worker, entry.allocated = self, allocated
         if allocated:
+            self.runs[entry.number] = None
             self.take(entry.task.resources, entry.gpus)
         else:
+            self.stealable[entry.number] = None
             self.prefetched[serial] = entry
 
     def allocate(self, entry: Entry, serial: int) -> None:
         """A prefetched task holds resources from now on."""
         if not entry.allocated:
             del self.prefetched[serial]
+            self.stealable.pop(entry.number, None)
+            self.runs[entry.number] = None
             entry.allocated = True
             self.take(entry.task.resources, entry.gpus)
 
@@ -168,10 +174,13 @@ class WorkerState:
         assert entry.lease is not None
         serial = entry.lease.serial
         del self.entries[serial]
-        self.prefetched.pop(serial, None)
         entry.worker = None
-        if entry.allocated:
+        if not entry.allocated:
+            del self.prefetched[serial]
+            self.stealable.pop(entry.number, None)
+        else:
             entry.allocated = False
+            del self.runs[entry.number]
             self.take(entry.task.resources, entry.gpus, 1)
             self.promote()
 
@@ -187,12 +196,19 @@ class WorkerState:
         """Let prefetched tasks hold resources, as far as they fit: the worker begins them now."""
         if not self.entries and not self.strays:
             self.recount()  # forgets what rounding has left
-        if self.prefetched:
-            for serial, entry in list(self.prefetched.items()):
-                if self.cpus <= EPSILON < entry.task.resources.cpus:
-                    break
-                if self.has_room(entry.task.resources):
-                    self.allocate(entry, serial)
+        while self.prefetched:
+            fitting = next(self._fitting(), None)
+            if fitting is None:
+                break
+            self.allocate(*fitting)
+
+    def _fitting(self) -> Iterator[tuple[Entry, int]]:
+        """The prefetched tasks that fit now, in the order of their serials."""
+        for serial, entry in self.prefetched.items():
+            if self.cpus <= EPSILON < entry.task.resources.cpus:
+                return
+            if self.has_room(entry.task.resources):
+                yield entry, serial
 
     # what it has shown --------------------------------------------------------------------------------------
 
@@ -210,20 +226,14 @@ class WorkerState:
         return changed
 
     def view(self) -> WorkerView:
-        """What schedulers see of it."""
-        prefetched = self.prefetched
-        if not prefetched:
-            running = tuple([entry.number for entry in self.entries.values()])
-            waiting: tuple[int, ...] = ()
-        else:
-            running = tuple([entry.number for entry in self.entries.values() if entry.allocated])
-            waiting = tuple([entry.number for entry in prefetched.values() if entry.revoked is None])
+        """What schedulers see of it now; `seen` is what they saw last."""
         has = self.has
         if has.gpus:
             free = Resources(self.cpus, self.memory, sum(self.gpu_share.values()), max(self.gpu_memory.values()), has.labels)  # fmt: skip
         else:
             free = Resources(self.cpus, self.memory, 0.0, 0, has.labels)
-        return WorkerView(self.name, has, free, running, waiting, self.assigned)
+        seen = self.seen = WorkerView(self.name, has, free, tuple(self.runs), tuple(self.stealable), self.assigned)
+        return seen
 
     @property
     def begun(self) -> int:
