@@ -50,18 +50,21 @@ class Screen:
 
 
 def render(snapshot: Mapping[str, Any]) -> RenderableType:
-    """A head line, the workers, the queue."""
-    parts: list[RenderableType] = [_head(snapshot)]
-    workers = snapshot["workers"]
-    parts.append(_workers(workers) if workers else Text("no worker has joined", style="yellow"))
-    parts += [Text(f"{worker['name']}: {worker['reason']}", style="red") for worker in workers if worker.get("reason")]
-    return Group(*parts, *_queue(snapshot))
+    """A head line, the workers, what is wrong with some of them, the queue."""
+    workers = sorted(snapshot["workers"], key=lambda worker: str(worker["name"]))
+    table: RenderableType = _workers(workers) if workers else Text("no worker is connected", style="yellow")
+    return Group(_head(snapshot), table, *_troubles(workers), *_queue(snapshot))
+
+
+def _troubles(workers: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    found = [(worker["name"], worker.get("reason") or worker.get("unhealthy")) for worker in workers]
+    return [Text(f"{name}: {trouble}", style="red") for name, trouble in found if trouble]
 
 
 def _head(snapshot: Mapping[str, Any]) -> Text:
     master = snapshot["master"]
     up = f"up {duration(master['uptime'])}"
-    tasks = f"{number(_waiting(snapshot))} waiting, {number(_leased(snapshot))} on workers"
+    tasks = f"{number(_waiting(snapshot))} waiting, {number(len(snapshot['leases']))} on workers"
     return Text(f"{master['experiment']} at {master['listen']}", style="bold").append(
         f"   {up}, {tasks}", style="not bold"
     )
@@ -69,11 +72,6 @@ def _head(snapshot: Mapping[str, Any]) -> Text:
 
 def _waiting(snapshot: Mapping[str, Any]) -> int:
     return sum(each["length"] for each in snapshot["queue"])
-
-
-def _leased(snapshot: Mapping[str, Any]) -> int:
-    leases = snapshot["leases"]
-    return leases if isinstance(leases, int) else len(leases)
 
 
 def _workers(workers: Sequence[Mapping[str, Any]]) -> Table:
@@ -84,7 +82,7 @@ def _workers(workers: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("running", overflow="ellipsis", no_wrap=True)
     for title in ("ahead", "cpu", "memory", *(("gpu",) if gpus else ()), "finished", "lost"):
         table.add_column(title, justify="right", no_wrap=True)
-    for worker in sorted(workers, key=lambda worker: str(worker["name"])):
+    for worker in workers:
         table.add_row(*_row(worker, gpus))
     return table
 
@@ -101,7 +99,9 @@ def _row(worker: Mapping[str, Any], gpus: bool) -> list[RenderableType]:
 
 def _state(worker: Mapping[str, Any]) -> Text:
     state, breaker = str(worker["state"]), str(worker.get("breaker", "closed"))
-    if breaker not in ("closed", ""):
+    if state == "ready" and worker.get("unhealthy"):
+        state = "unhealthy"
+    if breaker != "closed":
         return Text(f"{state}, breaker {breaker.replace('_', '-')}", style="red")
     return Text(state, style=_STYLES.get(state, "dim" if state in _GONE else ""))
 
@@ -118,20 +118,8 @@ def _numbers(running: Sequence[int]) -> str:
 
 
 def _queue(snapshot: Mapping[str, Any]) -> list[RenderableType]:
-    return [
-        Text(f"waiting: {counted(each['length'], 'task')} of {_need(each)}")
-        for each in snapshot["queue"]
-        if each["length"]
-    ]
-
-
-def _need(each: Mapping[str, Any]) -> str:
-    need: Any = each.get("need", each)
-    if isinstance(need, str):
-        return need
-    parts = [f"{need.get('cpus', 1):g} cpus"]
-    if need.get("memory"):
-        parts.append(f"{need['memory'] / 2**30:.3g} GiB")
-    if need.get("gpus"):
-        parts.append(f"{need['gpus']:g} gpus")
-    return ", ".join([*parts, *sorted(need.get("labels") or ())])
+    lanes = [each for each in snapshot["queue"] if each["length"]]
+    lines = [f"waiting for {each['need']} each: {counted(each['length'], 'task')}" for each in lanes]
+    if snapshot.get("delayed"):
+        lines.append(f"waiting to be tried again: {counted(snapshot['delayed'], 'task')}")
+    return [Text(line) for line in lines]

@@ -105,7 +105,7 @@ class ClusterCollector(Collector):
 
     def _cluster(self, held: Mapping[str, Any]) -> Iterator[Metric]:
         yield _gauge("morphml_queue_length", "Tasks that wait for a worker.", _queued(held))
-        yield _gauge("morphml_leases", "Tasks that workers have.", _count(held["leases"]))
+        yield _gauge("morphml_leases", "Tasks that workers have.", len(held["leases"]))
         yield _counter("morphml_dispatch_decisions", "Assignments of a task to a worker.", held["master"]["given"])
         yield _counter(
             "morphml_received_bytes", "Bytes of messages from workers and viewers.", held["master"]["received"]
@@ -143,10 +143,6 @@ def _gauge(name: str, what: str, value: float) -> Metric:
 
 def _queued(held: Mapping[str, Any]) -> int:
     return sum(each["length"] for each in held["queue"])
-
-
-def _count(leases: Any) -> int:
-    return leases if isinstance(leases, int) else len(leases)
 
 
 def exposition(collector: Collector) -> bytes:
