@@ -182,7 +182,9 @@ class World(RuleBasedStateMachine):
         return m.Submitted(task)
 
     def pick(self, index: int, **wanted: bool) -> Peer | None:
-        found = [peer for peer in self.peers.values() if all(getattr(peer, key) is value for key, value in wanted.items())]
+        found = [
+            peer for peer in self.peers.values() if all(getattr(peer, key) is value for key, value in wanted.items())
+        ]
         return found[index % len(found)] if found else None
 
     def join(self, peer: Peer) -> None:

@@ -54,7 +54,9 @@ def _check_worker(office: Office, worker: WorkerState) -> None:
         assert office.leases.get(serial) is entry and entry.worker is worker, entry.complaint(f"{name} has it")  # noqa: PT018
         assert (serial in worker.prefetched) != entry.allocated, entry.complaint("it holds something, or is prefetched")
     assert set(worker.prefetched) <= set(worker.entries), f"{name} has what it prefetches"
-    assert set(worker.runs) == {entry.number for entry in worker.entries.values() if entry.allocated}, f"{name} runs that"
+    assert set(worker.runs) == {entry.number for entry in worker.entries.values() if entry.allocated}, (
+        f"{name} runs that"
+    )
     stealable = {entry.number for entry in worker.prefetched.values() if entry.revoked is None}
     assert set(worker.stealable) == stealable, f"{name} can be stolen from"
     cpus, memory = worker.cpus, worker.memory

@@ -10,7 +10,7 @@ from morphml_distributed.dispatch.office import Office, remember
 from morphml_distributed.dispatch.tasks import Entry
 from morphml_distributed.dispatch.workers import WorkerState
 
-_LATE = 1000
+_LATE = 200
 """The reports of so many leases that count no more are kept, for a late result that may follow."""
 _LONGEST = 10_000
 """The longest curve that is kept so."""
