@@ -138,7 +138,7 @@ def _capacity(
 
 def _slots(capacity: Capacity) -> int:
     """CPUs, memory and GPUs are the limit; this only bounds trials that need almost nothing."""
-    return min(4096, 4 * max(1, math.ceil(capacity.cpus), len(capacity.gpus)))
+    return min(4096, max(64, 10 * math.ceil(capacity.cpus), 10 * len(capacity.gpus)))
 
 
 def _security(
