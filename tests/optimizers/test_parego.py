@@ -28,6 +28,22 @@ class TestParEgo(OptimizerSuite):
         return lambda problem: ParEgo(request.param, problem)
 
 
+class TestParEgoThatForgets(OptimizerSuite):
+    @pytest.fixture(autouse=True)
+    def soon(self, monkeypatch):
+        few(monkeypatch)
+
+    @pytest.fixture
+    def make(self):
+        return lambda problem: ParEgo(Config(), problem)
+
+
+def few(monkeypatch, recent=12):
+    """Let it thin its past after few trials."""
+    monkeypatch.setattr(parego, "_RECENT", recent)
+    monkeypatch.setattr(parego, "_SHARE", recent // 3)
+
+
 class Recorder:
     """Random search that keeps what it is told."""
 
@@ -97,6 +113,37 @@ def test_all_telling_is_proportional_to_the_trials():
         search.ask([1000 + place], [])
     told = sum(len(one.trials) for one in made)
     assert told <= 5 * 3 * 1.5 * 600
+
+
+def test_after_many_trials_each_is_told_its_best_the_last_and_a_spread(monkeypatch):
+    few(monkeypatch, 30)
+    given = problem("flat", BOTH)
+    search, made = recording(given)
+    trials = sampled(given, 1000)
+    search.tell(trials)
+    search.ask(range(2000, 2100), [])
+    assert len(made) == 1 + 5
+    for one in made[1:]:
+        numbers = [trial.number for trial in one.trials]
+        assert numbers == sorted(set(numbers))
+        assert len(numbers) <= 30 + 10
+        assert set(range(980, 1000)) <= set(numbers)
+        assert any(number < 500 for number in numbers)
+        assert one.problem.refusal(trials[0].genotype) == "it was tried before"
+    leaders = {min(one.trials, key=one.problem.rank_key).number for one in made[1:]}
+    assert min(trials, key=given.rank_key).number in leaders
+
+
+def test_what_is_kept_does_not_depend_on_when_it_is_asked(monkeypatch):
+    few(monkeypatch, 30)
+    given = problem("flat", BOTH)
+    trials = sampled(given, 200)
+    asked, fresh = ParEgo(Config(), given), ParEgo(Config(), given)
+    for trial in trials:
+        asked.tell([trial])
+        asked.ask([1000 + trial.number], [])
+    fresh.tell(trials)
+    assert asked.ask(range(500, 540), []) == fresh.ask(range(500, 540), [])
 
 
 def test_it_does_not_wrap_itself():

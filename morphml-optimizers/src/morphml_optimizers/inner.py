@@ -35,18 +35,18 @@ def note(origin: str, head: str) -> int | None:
     return None
 
 
-class _Unseen(Problem):
-    """A problem that refuses the genotypes which are known, at whatever budget, so that a wrapped optimizer proposes new ones only."""
+class Unseen(Problem):
+    """A problem that refuses the genotypes which are known, for a reason, so that a wrapped optimizer proposes new ones only."""
 
-    def __init__(self, problem: Problem, known: Collection[Genotype]) -> None:
+    def __init__(self, problem: Problem, known: Collection[Genotype], reason: str) -> None:
         self.__dict__.update(vars(problem))
         self.selective = True
         self._around = problem
-        self._seen = known
+        self._seen, self._reason = known, reason
 
     def refusal(self, genotype: Genotype) -> str | None:
         """Why a genotype need not be evaluated."""
-        return "it is known at another budget" if genotype in self._seen else self._around.refusal(genotype)
+        return self._reason if genotype in self._seen else self._around.refusal(genotype)
 
 
 class Inner:
@@ -68,7 +68,7 @@ class Inner:
         self._optimizer = self._made()  # what it refuses, it refuses now
 
     def _made(self) -> Optimizer:
-        unseen = _Unseen(self._problem, self._known)
+        unseen = Unseen(self._problem, self._known, "it is known at another budget")
         if self._part is None:
             return RandomSearch(RandomConfig(), unseen)
         made: Optimizer = built(self._part, unseen)

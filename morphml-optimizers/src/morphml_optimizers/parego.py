@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import attrgetter
 
 import attrs
@@ -12,18 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morphml_core.errors import Complaint, ConfigurationError
+from morphml_core.optimizer.fresh import Fresh, taken
 from morphml_core.plugins.building import built
 from morphml_core.plugins.component import Part, optimizer, part
 from morphml_core.problem import Metrics, Objective, Problem, Proposal, Trial
 from morphml_core.protocols import Optimizer
+from morphml_core.space.decisions import Genotype
 from morphml_optimizers import local_search
 from morphml_optimizers.asking import as_pending
-from morphml_optimizers.inner import check_wrapped
+from morphml_optimizers.inner import Unseen, check_wrapped
 from morphml_optimizers.nondominated import directions
 
 _METRIC = "parego.loss"
 _STREAM = 3  # of problem.rng: which weight vector a trial has
 _AUGMENTED = 0.05  # the share of the weighted sum, as in the paper
+_RECENT = 2000  # so many trials are told to all, before most are forgotten
+_SHARE = 333  # of the best, of the last, and of an even spread: how many are kept
 _FIELDS = [field.name for field in attrs.fields(Trial)]
 _AT = _FIELDS.index("metrics")  # and the curve comes next
 _values = attrgetter(*_FIELDS)  # with these a copy takes half the time of attrs.evolve
@@ -42,6 +47,9 @@ class Config:
 
 _DEFAULT = local_search.Config()
 
+Scalar = Callable[[Sequence[float]], float]
+"""The one loss that some losses make."""
+
 
 @attrs.frozen
 class _Scale:
@@ -54,7 +62,7 @@ class _Scale:
         low = tuple(min(pair) for pair in zip(self.low, losses, strict=True))
         return _Scale(low, tuple(max(pair) for pair in zip(self.high, losses, strict=True)))
 
-    def scalar(self, weights: Sequence[float]) -> Callable[[Sequence[float]], float]:
+    def scalar(self, weights: Sequence[float]) -> Scalar:
         """The augmented Tchebycheff loss of some losses: the greatest weighted loss, and a share of the sum of all."""
         spans = [
             high - low if 0.0 < high - low < math.inf else 1.0 for low, high in zip(self.low, self.high, strict=True)
@@ -68,68 +76,103 @@ class _Scale:
         return scalar
 
 
+@attrs.frozen(eq=False)
+class _Told:
+    """A trial, its place among all that were told, how far it breaks constraints, and its losses: None where it lacks one."""
+
+    trial: Trial
+    place: int
+    violation: float
+    losses: tuple[float, ...] | None
+
+
 class _Past:
-    """All trials that were told, and what the wrapped optimizers are told of each but their own loss."""
+    """What the wrapped optimizers are told: every trial while they are few.
 
-    def __init__(self, problem: Problem) -> None:
+    When there are `_RECENT` since the last time, they are thinned: of all trials remain, for each weight vector, the best, an even spread, and the last.
+    So an optimizer that begins anew after many trials is told at most 3,000.  What is kept depends on the order of the trials alone.
+    """
+
+    def __init__(self, problem: Problem, weights: int) -> None:
         self._problem = problem
-        self._trials: list[Trial] = []
-        self._losses: list[tuple[float, ...] | None] = []
-
-    def __len__(self) -> int:
-        return len(self._trials)
+        self.known: set[Genotype] = set()
+        """The genotypes of all but the recent ones."""
+        self.count = 0
+        self.thinned = 0
+        """How often."""
+        self.recent: list[_Told] = []
+        self._best: list[list[_Told]] = [[] for _ in range(weights)]
+        self._spread: list[_Told] = []
+        self._last: list[_Told] = []
+        self._stride = 1
 
     def add(self, trial: Trial) -> tuple[float, ...] | None:
         """Remember a trial.  Its losses, or None where it lacks one."""
         losses = self._problem.losses(trial)
         found = losses if all(map(math.isfinite, losses)) else None
-        self._trials.append(trial)
-        self._losses.append(found)
+        self.recent.append(_Told(trial, self.count, self._problem.violation(trial), found))
+        self.count += 1
         return found
 
-    def since(self, told: int, scalar: Callable[[Sequence[float]], float]) -> list[Trial]:
-        """The trials after the first `told`, with the loss that `scalar` makes of theirs."""
-        return [
-            self._single(trial, losses, scalar)
-            for trial, losses in zip(self._trials[told:], self._losses[told:], strict=True)
-        ]
+    def thin(self, scalars: Sequence[Scalar]) -> None:
+        """Keep a part of the recent ones; `scalars` are the losses under each weight vector."""
+        for best, scalar in zip(self._best, scalars, strict=True):
+            judged = [
+                (each.violation, scalar(each.losses), each.place, each) for each in (*best, *self.recent) if each.losses
+            ]
+            best[:] = [entry[-1] for entry in sorted(judged)[:_SHARE]]
+        for each in self.recent:
+            if each.place % self._stride == 0:
+                self._spread.append(each)
+                if len(self._spread) > _SHARE:
+                    self._spread, self._stride = self._spread[::2], 2 * self._stride
+        self._last = self.recent[-_SHARE:]
+        self.known.update([each.trial.genotype for each in self.recent])
+        self.recent = []
+        self.thinned += 1
 
-    def _single(
-        self, trial: Trial, losses: tuple[float, ...] | None, scalar: Callable[[Sequence[float]], float]
-    ) -> Trial:
-        if losses is None and not trial.curve:
-            return trial
-        metrics = trial.metrics if losses is None else {**trial.metrics, _METRIC: scalar(losses)}
-        curve = tuple((step, self._with_loss(reported, scalar)) for step, reported in trial.curve)
-        values = _values(trial)
-        return Trial(*(*values[:_AT], metrics, curve, *values[_AT + 2 :]))
-
-    def _with_loss(self, metrics: Metrics, scalar: Callable[[Sequence[float]], float]) -> Metrics:
-        """The metrics of one report, with their loss where all objectives are there."""
-        objectives = self._problem.objectives
-        if not all(objective.name in metrics for objective in objectives):
-            return metrics
-        losses = [objective.loss(metrics[objective.name]) for objective in objectives]
-        return {**metrics, _METRIC: scalar(losses)} if all(map(math.isfinite, losses)) else metrics
+    def kept(self, weight: int) -> list[_Told]:
+        """What is left of all but the recent ones, in the order in which they were told."""
+        found = {each.place: each for each in (*self._best[weight], *self._spread, *self._last)}
+        return [found[place] for place in sorted(found)]
 
 
 class _Inner:
     """A wrapped optimizer with its weights: told of trials when it is asked, those that it was not told yet."""
 
-    def __init__(self, config: Config, problem: Problem, weights: Sequence[float], scale: _Scale) -> None:
-        self.scale = scale
-        self._scalar = scale.scalar(weights)
+    def __init__(self, config: Config, problem: Problem, scale: _Scale, scalar: Scalar, past: _Past) -> None:
+        self.scale, self.thinned = scale, past.thinned
+        self._scalar = scalar
+        self._objectives = problem.objectives
         single = copy.copy(problem)
         single.objectives = (Objective(_METRIC, "minimize"),)
+        if past.thinned:
+            single = Unseen(single, past.known, "it was tried before")
         given = config.optimizer
         self.optimizer: Optimizer = built(given, single) if given else local_search.component.create(_DEFAULT, single)
-        self._told = 0
+        self._told = -1
 
-    def catch_up(self, past: _Past) -> None:
+    def catch_up(self, past: _Past, weight: int) -> None:
         """Tell what is new of all trials."""
-        if self._told < len(past):
-            self.optimizer.tell(past.since(self._told, self._scalar))
-            self._told = len(past)
+        fresh = past.kept(weight) + past.recent if self._told < 0 else past.recent[self._told :]
+        self._told = len(past.recent)
+        if fresh:
+            self.optimizer.tell([self._single(each.trial, each.losses) for each in fresh])
+
+    def _single(self, trial: Trial, losses: tuple[float, ...] | None) -> Trial:
+        if losses is None and not trial.curve:
+            return trial
+        metrics = trial.metrics if losses is None else {**trial.metrics, _METRIC: self._scalar(losses)}
+        curve = tuple((step, self._with_loss(reported)) for step, reported in trial.curve)
+        values = _values(trial)
+        return Trial(*(*values[:_AT], metrics, curve, *values[_AT + 2 :]))
+
+    def _with_loss(self, metrics: Metrics) -> Metrics:
+        """The metrics of one report, with their loss where all objectives are there."""
+        if not all(objective.name in metrics for objective in self._objectives):
+            return metrics
+        losses = [objective.loss(metrics[objective.name]) for objective in self._objectives]
+        return {**metrics, _METRIC: self._scalar(losses)} if all(map(math.isfinite, losses)) else metrics
 
 
 class ParEgo:
@@ -139,6 +182,7 @@ class ParEgo:
     greatest so far, become one by the augmented Tchebycheff function, and the wrapped optimizer proposes for that.  Any optimizer of one objective can
     be wrapped.  Each weight vector has an instance of its own, which is told every trial once, whoever proposed it; when the range of a loss has
     changed, the instances begin anew the next time that there are half as many trials again, so that all telling stays proportional to the number of trials.
+    After each 2,000 trials they begin anew, too, with the best under their weights, the last, and an even spread of all before: 1,000 at most.
     Constraints, failed, stopped and pending trials are handed on as they are, and what comes of them is up to the wrapped
     optimizer; a trial that lacks an objective has no loss for it.  With one objective it is the wrapped optimizer.
     """
@@ -149,7 +193,8 @@ class ParEgo:
         self._problem = problem
         width = len(problem.objectives)
         self._weights: NDArray[np.float64] = directions(width, config.weights)
-        self._past = _Past(problem)
+        self._past = _Past(problem, len(self._weights))
+        self._fresh = Fresh(problem)
         self._scale = self._seen = _Scale((math.inf,) * width, (-math.inf,) * width)
         self._renewed_at = 0
         self._inner: dict[int, _Inner] = {}
@@ -159,29 +204,47 @@ class ParEgo:
         """The wrapped optimizer's proposals, each under the weights of its number."""
         busy, proposals = list(pending), list[Proposal]()
         for number in numbers:
-            place = int(self._problem.rng(number, _STREAM).integers(len(self._weights)))
-            found = self._instance(place).optimizer.ask([number], busy)
-            if not found:
+            proposal = self._propose(number, busy)
+            if proposal is None:
                 break
-            proposals.append(found[0])
-            busy.append(as_pending(number, found[0]))
+            proposals.append(proposal)
+            busy.append(as_pending(number, proposal))
         return proposals
+
+    def _propose(self, number: int, busy: Sequence[Trial]) -> Proposal | None:
+        weight = int(self._problem.rng(number, _STREAM).integers(len(self._weights)))
+        found = self._instance(weight).optimizer.ask([number], busy)
+        if not self._past.thinned:
+            return found[0] if found else None
+        # It was not told all: what it cannot know may be known, or it may have given up.
+        waiting = taken(busy)
+        if found and found[0].genotype not in waiting and self._fresh.is_open(found[0].genotype):
+            return found[0]
+        rng = self._problem.rng(number)
+        drawn = self._fresh.draw(partial(self._problem.decisions.sample, rng), waiting, rng)
+        return None if drawn is None else Proposal(drawn, origin="random")
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember the trials; the wrapped optimizers are told when they are asked."""
+        self._fresh.tell(trials)
         for trial in trials:
             losses = self._past.add(trial)
             if losses is not None:
                 self._seen = self._seen.widened(losses)
-            if 2 * len(self._past) >= 3 * self._renewed_at:
-                self._scale, self._renewed_at = self._seen, len(self._past)
+            if 2 * self._past.count >= 3 * self._renewed_at:
+                self._scale, self._renewed_at = self._seen, self._past.count
+            if len(self._past.recent) == _RECENT:
+                self._past.thin([self._scalar(weight) for weight in range(len(self._weights))])
 
-    def _instance(self, place: int) -> _Inner:
-        found = self._inner.get(place)
-        if found is None or found.scale != self._scale:
-            found = _Inner(self._config, self._problem, self._weights[place].tolist(), self._scale)
-            self._inner[place] = found
-        found.catch_up(self._past)
+    def _scalar(self, weight: int) -> Scalar:
+        return self._scale.scalar(self._weights[weight].tolist())
+
+    def _instance(self, weight: int) -> _Inner:
+        found, past = self._inner.get(weight), self._past
+        if found is None or found.scale != self._scale or found.thinned != past.thinned:
+            found = _Inner(self._config, self._problem, self._scale, self._scalar(weight), past)
+            self._inner[weight] = found
+        found.catch_up(past, weight)
         return found
 
 
