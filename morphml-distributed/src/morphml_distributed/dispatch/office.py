@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -24,11 +24,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def remember(memory: dict[K, V], key: K, value: V, most: int) -> None:
+def remember(memory: OrderedDict[K, V], key: K, value: V, most: int) -> None:
     """Remember something, and forget what was remembered first where that makes too much."""
     memory[key] = value
     if len(memory) > most:
-        del memory[next(iter(memory))]
+        memory.popitem(last=False)
 
 
 @attrs.frozen
@@ -55,9 +55,9 @@ class Office:
         self.leases: dict[int, Entry] = {}
         self.serial = self.assignments = self.submissions = 0
         self.trials: dict[int, Trial] = {}
-        self.over: dict[int, Trial] = {}
-        self.formers: dict[m.Lease, Former] = {}
-        self.counted: dict[m.Lease, bool] = {}
+        self.over: OrderedDict[int, Trial] = OrderedDict()
+        self.formers: OrderedDict[m.Lease, Former] = OrderedDict()
+        self.counted: OrderedDict[m.Lease, bool] = OrderedDict()
         self.notes: Counter[str] = Counter()
         self.causes: Counter[str] = Counter()
         self.places: dict[Resources, int] = {}
