@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -63,24 +64,33 @@ def _mapped(tasks: int, call: Callable[[int], object]) -> float:
     return (tasks - tasks // 5) / (time.perf_counter() - since)
 
 
+SYSTEMS: Mapping[str, Callable[[int, int], float]] = {
+    "morphml": lambda tasks, workers: morphml(tasks, workers, "none"),
+    "morphml-isolated": lambda tasks, workers: morphml(tasks, workers, "processes"),
+    "ray": ray,
+    "dask": dask,
+}
+"""How each is measured: tasks a second, of so many tasks and workers."""
+
+
 def measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The rates of all, turn by turn; then their medians and the ratios."""
-    tried: Mapping[str, Callable[[], float]] = {
-        "morphml": lambda: morphml(given.tasks, given.workers, "none"),
-        "morphml, isolated": lambda: morphml(given.tasks, given.workers, "processes"),
-        "ray": lambda: ray(given.tasks, given.workers),
-        "dask": lambda: dask(given.tasks, given.workers),
-    }
-    rates: dict[str, list[float]] = {name: [] for name in tried}
+    """The rates of all, turn by turn, each in a process of its own; then the ratios."""
+    rates: dict[str, list[float]] = {name: [] for name in SYSTEMS}
     for _ in range(given.runs):
-        for name, run in tried.items():
-            rates[name].append(run())
+        for name in SYSTEMS:
+            rates[name].append(_apart(name, given))
             print(f"{name}: {rates[name][-1]:,.0f}", file=sys.stderr)
     for name, found in rates.items():
         ratios = [each / max(peers) for each, *peers in zip(found, rates["ray"], rates["dask"], strict=True)]
         yield {
             "system": name, "workers": given.workers, "tasks": given.tasks, "rates": found, "ratios": ratios,
         }  # fmt: skip
+
+
+def _apart(name: str, given: argparse.Namespace) -> float:
+    command = [sys.executable, __file__, "--only", name, "--tasks", str(given.tasks), "--workers", str(given.workers)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
 
 
 def line(found: Mapping[str, Any]) -> str:
@@ -98,8 +108,12 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--only", choices=list(SYSTEMS), help="measure this system once, and print its rate alone")
     options = parser.parse_args(given)
-    warnings.simplefilter("ignore")  # both engines warn of how they are run here
+    if options.only is not None:
+        warnings.simplefilter("ignore")  # both engines warn of how they are run here
+        print(SYSTEMS[options.only](options.tasks, options.workers))
+        return 0
     return figures.report(measured(options), line, options.json)
 
 
