@@ -191,3 +191,12 @@ def test_nothing_is_submitted_after_the_end(tmp_path):
     executor.close()
     with pytest.raises(RuntimeError, match="task 1 was submitted to an executor that is closed"):
         executor.submit(task(1))
+
+
+def test_an_error_of_the_dispatcher_ends_the_search_with_a_sentence(tmp_path):
+    executor = GrpcExecutor(Config("127.0.0.1:0"), specified(behaviours(), "search", tmp_path))
+    executor.submit(task(1))
+    executor.submit(task(1))
+    with pytest.raises(MorphMLError, match=r"the master has broken down: .*trial 1"):
+        executor.poll(5.0)
+    executor.close()

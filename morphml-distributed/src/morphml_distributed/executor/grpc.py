@@ -44,8 +44,8 @@ class Config:
     `listen`: HOST:PORT.  Beyond this machine `authority`, `certificate`, `key` and `token_file` are needed (`morphml cluster init` makes
     them), or `insecure: true`.  `scheduler`: which waiting task goes to which worker.  `heartbeat`: seconds between two signs of life of a
     worker.  `poison`: a task that has cost so many workers is put aside.  `patience`: how long a task waits for a worker that could ever
-    run it.  `silence`: after so long without a worker it says so.  `artifact_size`: the largest artifact that a worker may send.
-    `metrics`: HOST:PORT for /metrics, /healthz and /readyz.  `log`: a file for what happens, as JSON lines.  `tracing`: OpenTelemetry spans.
+    run it.  `prefetch`: how many tasks a worker has beyond those that it runs (default: by how long they take).  `silence`: after so long
+    without a worker it says so.  `artifact_size`: the largest artifact that a worker may send.  `metrics`: HOST:PORT for /metrics, /healthz and /readyz.  `log`: a file for what happens, as JSON lines.  `tracing`: OpenTelemetry spans.
     """
 
     listen: str = "127.0.0.1:4567"
@@ -58,6 +58,7 @@ class Config:
     heartbeat: Seconds = attrs.field(default=Seconds(1.0), validator=_between(0.05, 600.0))
     poison: int = attrs.field(default=3, validator=attrs.validators.ge(1))
     patience: Seconds = attrs.field(default=Seconds(60.0), validator=_between(0.1))
+    prefetch: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(0)))
     silence: Seconds = attrs.field(default=Seconds(30.0), validator=_between(0.1))
     artifact_size: Bytes = attrs.field(default=Bytes(16 * 2**30), validator=_between(1))
     metrics: str | None = None
@@ -161,7 +162,9 @@ def _scheduler(config: Config) -> Scheduler:
 
 
 def _rules(config: Config) -> Rules:
-    return Rules(heartbeat=config.heartbeat, poison=config.poison, patience=config.patience, stalled=config.silence)
+    return Rules(
+        heartbeat=config.heartbeat, poison=config.poison, patience=config.patience, prefetch=config.prefetch, stalled=config.silence
+    )  # fmt: skip
 
 
 def _observers(config: Config, term: int, experiment: str, stack: ExitStack) -> tuple[list[Observer], Tally]:

@@ -20,13 +20,18 @@ Deliver = Callable[[Sequence[Report | Outcome]], None]
 
 
 class Conductor:
-    """Lives in one loop.  `deliver` is called with what the search gets, a batch at a time; `sessions` are the connected workers by name."""
+    """Lives in one loop.
+
+    `deliver` is called with what the search gets, a batch at a time; `broken` with an error of the dispatcher, after which it is not to be
+    trusted.  `sessions` are the connected workers by name.
+    """
 
     def __init__(
         self,
         machine: Machine,
         deliver: Deliver,
         observers: Sequence[Observer] = (),
+        broken: Callable[[Exception], None] = lambda error: None,
         heartbeat: float = 1.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -36,6 +41,7 @@ class Conductor:
         self.clock = clock
         self.given = 0
         self._deliver = deliver
+        self._broken = broken
         self._observers = tuple(observers)
         self._numbers = itertools.count(1)
         self._keys: dict[str, Session] = {}
@@ -47,8 +53,17 @@ class Conductor:
     def feed(self, events: Iterable[m.Event]) -> None:
         """Tell the dispatcher what has happened, and do what it says."""
         now = self.clock()
+        try:
+            self._handle(list(events), now)
+        except Exception as error:
+            self._broken(error)
+            raise
+        for observer in self._observers:
+            observer.flush()
+        self._arm(now)
+
+    def _handle(self, pending: list[m.Event], now: float) -> None:
         found: list[Report | Outcome] = []
-        pending = list(events)
         while pending:
             again: list[m.Event] = []
             for event in pending:
@@ -60,9 +75,6 @@ class Conductor:
             pending = again
         if found:
             self._deliver(found)
-        for observer in self._observers:
-            observer.flush()
-        self._arm(now)
 
     def _follow(self, instruction: m.Instruction, found: list[Report | Outcome], again: list[m.Event]) -> None:
         if type(instruction) is m.Note:

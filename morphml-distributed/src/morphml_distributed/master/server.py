@@ -120,7 +120,7 @@ class Master:
         self._awake = False
         self._need = Resources()
         self._started = self._beat = monotonic()
-        self._conductor = Conductor(machine, self._deliver, observers, setting.heartbeat)
+        self._conductor = Conductor(machine, self._deliver, observers, mailbox.fail, setting.heartbeat)
         shared = isinstance(artifacts, Shared) and artifacts.shared
         self._vigil = Vigil(self._conductor, setting.silence)
         self._door = Door(setting.terms, self._conductor.clock)
@@ -202,7 +202,7 @@ class Master:
         self._artifacts.close()
 
     def _broken(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What nobody has caught: an error of the dispatcher ends the search, anything else is told."""
+        """What nobody has caught is told; the search has heard of an error of the dispatcher already."""
         error = context.get("exception")
         if isinstance(
             error, BlockingIOError
@@ -254,20 +254,14 @@ class Master:
                 self._need = event.task.resources
             events.append(event)
         if events:
-            self._guarded(events)
-
-    def _guarded(self, events: Sequence[m.Event]) -> None:
-        try:
             self._conductor.feed(events)
-        except Exception as error:
-            self._mailbox.fail(error)
-            raise
-        self._count_slots()
+            self._count_slots()
 
     def _deliver(self, messages: Sequence[Any]) -> None:
         for message in messages:
             if type(message) is Outcome:
                 self._open.pop(message.number, None)
+        self._count_slots()
         self._mailbox.put(messages)
 
     def _count_slots(self) -> None:
