@@ -46,7 +46,7 @@ OPTIONS: Sequence[tuple[str, Any]] = (
 _CLIENT: Sequence[tuple[str, Any]] = (
     *OPTIONS,
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 20_000),  # in effect how long a new connection may take
     ("grpc.max_reconnect_backoff_ms", 2000),
     ("grpc.enable_retries", 0),
     ("grpc.enable_http_proxy", 0),
