@@ -3,7 +3,9 @@
 import grpc
 import pytest
 
+from morphml_core.errors import MorphMLError
 from morphml_core.testing.executor import collect, outcomes, task
+from morphml_distributed.master.viewer import snapshots
 from morphml_distributed.security.files import write_cluster
 from morphml_distributed.security.settings import Security
 
@@ -52,3 +54,27 @@ def test_a_certificate_of_another_authority_is_not_let_in(secured, peer, cluster
     with pytest.raises(grpc.RpcError) as caught:
         peer(secured, security=Security(**mixed)).challenge()
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_who_looks_on_needs_both_too(secured, cluster):
+    security = Security(**files(cluster, "worker"), token_file=cluster / "token")
+    (found,) = snapshots(secured.address, security)
+    assert found["master"]["listen"] == secured.address
+    with pytest.raises(
+        MorphMLError, match=r"the master refuses to be looked at: the viewer 'viewer-.*' gave no proof of the token"
+    ):
+        list(snapshots(secured.address, Security(**files(cluster, "worker"))))
+    with pytest.raises(
+        MorphMLError, match=f"there is no connection to the master at {secured.address}: it has closed the connection"
+    ):
+        list(snapshots(secured.address, Security()))
+
+
+def test_snapshots_come_until_the_viewer_leaves(master, until):
+    executor = master()
+    stream = snapshots(executor.address, Security(), every=0.2)
+    uptimes = [next(stream)["master"]["uptime"] for _ in range(3)]
+    assert uptimes == sorted(uptimes)
+    assert 0.3 < uptimes[2] - uptimes[0] < 3.0
+    stream.close()
+    until(lambda: executor._master._watching.viewers == 0)

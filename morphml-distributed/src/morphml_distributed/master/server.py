@@ -126,7 +126,8 @@ class Master:
         self._door = Door(setting.terms, self._conductor.clock)
         joining = Joining(self._conductor, offer, self._door, shared, self._vigil.tell)
         self._artifacts = ArtifactCalls(artifacts, self._conductor.holder, setting.artifact_size)
-        self._calls = Calls(joining, Watching(self._door, self._snapshot), self._artifacts)
+        self._watching = Watching(self._door, self._snapshot)
+        self._calls = Calls(joining, self._watching, self._artifacts)
         self.slots = 1
         self.port = 0
         self._loop = asyncio.new_event_loop()

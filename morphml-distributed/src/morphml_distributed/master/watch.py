@@ -21,28 +21,28 @@ _LONGEST = 3600.0
 
 
 class Watching:
-    """Serves `Watch`.  `snapshot` gives what is shown."""
+    """Serves `Watch`.  `snapshot` gives what is shown; `viewers` are those who look on now."""
 
     def __init__(self, door: Door, snapshot: Callable[[], Mapping[str, Any]]) -> None:
         self._door = door
         self._snapshot = snapshot
-        self._viewers = 0
+        self.viewers = 0
 
     async def serve(self, context: Any) -> None:
         """One stream: one snapshot, or one every so often until the viewer leaves."""
         try:
             _, said = await self._door.greet(context, VIEWER, pb.ToViewer)
             every = real(said.every, "the time between snapshots", 0.0, _LONGEST)
-            if self._viewers >= _VIEWERS:
+            if self.viewers >= _VIEWERS:
                 raise RefusedError(f"{_VIEWERS} look on already", final=False)
         except (RefusedError, WireError) as error:
             await refuse(context, pb.ToViewer, error)
             return
-        self._viewers += 1
+        self.viewers += 1
         try:
             await self._show(context, every)
         finally:
-            self._viewers -= 1
+            self.viewers -= 1
 
     async def _show(self, context: Any, every: float) -> None:
         while True:
