@@ -23,7 +23,7 @@ def test_the_time_of_a_decision(script, capsys, tmp_path):
     for each in found:
         assert (each["workers"], each["waiting"], each["decisions"]) == (10, 100, 50)
         assert 0 < each["median_us"] <= each["p99_us"] <= each["longest_us"]
-        assert each["submission_us"] > 0
+        assert each["processor_us"] > 0
     assert json.loads((tmp_path / "dispatch.json").read_text()) == {"decisions": found}
 
 
