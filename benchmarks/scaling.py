@@ -6,7 +6,7 @@
 The part `simulated`: the dispatcher of the executor `simulated_cluster` with each policy, workers of one core, and tasks that take `--seconds` (0.1) of
 simulated time, over a network of half a millisecond and up to some more; `--tasks` (20) for each worker, handed in as a search does: as many as the
 executor has places for.  The efficiency is the tasks' time divided by the workers' time, from the first task that is handed in to the last
-result.  Also printed: events and tasks that were simulated in a second.
+result.  Also printed: events and tasks that were simulated in a second of processor time.
 
 The part `real`: whole searches through a real master, recorded in SQLite, with worker processes that evaluate in threads; the tasks sleep, so
 that two cores suffice for many.  The efficiency is the rate of results after the first fifth of them, times the length of a task, divided by the workers.
@@ -66,14 +66,14 @@ def simulated(policy: str, workers: int, tasks: int, seconds: float) -> dict[str
     part: Any = Loader().load(ComponentRef("scheduler", policy))
     plan = Plan([Machines("worker", workers, Capacity(1.0, 2**33))], part.create, Rules())
     simulated, total = Cluster(Sleeping(seconds), plan), tasks * workers
-    since, begun, ended, submitted = time.perf_counter(), simulated.timeline.now, 0, 0
+    since, begun, ended, submitted = time.process_time(), simulated.timeline.now, 0, 0
     while ended < total:
         room = simulated.slots(Resources()) - (submitted - ended)
         for number in range(submitted, min(total, submitted + room)):
             simulated.submit(Task(number, Genotype(()), 0), (1.0, 1.0))
             submitted += 1
         ended += sum(type(message) is Outcome for message in simulated.take())
-    took, span = time.perf_counter() - since, simulated.timeline.now - begun
+    took, span = time.process_time() - since, simulated.timeline.now - begun
     return {
         "part": "simulated", "policy": policy, "workers": workers, "tasks": total, "seconds": seconds,
         "efficiency": figures.rounded(total * seconds / (workers * span)),

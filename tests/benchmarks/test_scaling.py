@@ -33,7 +33,7 @@ def test_each_policy_keeps_simulated_workers_busy(tmp_path):
 
 def test_results_are_added_to_former_ones(tmp_path):
     for workers in (2, 3):
-        done = scaling("--workers", workers, "--policy", "fifo", "--tasks", 5, "--output", tmp_path)
+        done = scaling("--workers", workers, "--policy", "fifo", "--tasks", 40, "--output", tmp_path)
         assert done.returncode == 0, done.stderr
         assert f"simulated, fifo, {workers} workers: efficiency 9" in done.stdout
     assert [each["workers"] for each in json.loads((tmp_path / "scaling.json").read_text())] == [2, 3]

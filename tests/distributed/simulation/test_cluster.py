@@ -98,9 +98,7 @@ def test_a_result_that_comes_too_late_does_not_count_twice(make_cluster, run, ta
     cluster = make_cluster(workers=2, strikes=[Strike(5.0, "partitions", 0, 25.0)])
     found = run(cluster, *tasks(2))
     assert finished(found)
-    for _ in range(20_000):
-        cluster.step()
-    assert cluster.take() == []
+    settled(cluster)
 
 
 def test_what_is_only_late_is_not_run_twice(make_cluster, run, tasks):
@@ -185,6 +183,17 @@ def test_the_same_seed_gives_the_same_faults(make_cluster, run, tasks):
     assert first[1]["notes"]["lost"] > 0
 
 
+def settled(cluster):
+    """Let a while go by in which nothing goes wrong; then nobody may have anything left, and nothing more may come."""
+    end = max(cluster.timeline.now, 130.0) + 70.0
+    while cluster.timeline.now < end:
+        cluster.step()
+    assert cluster.take() == []
+    assert [worker.name for worker in cluster.workers if not (worker.alive and worker.idle)] == []
+    shown = cluster.master.machine.snapshot(end)
+    assert [(each["running"], each["prefetched"]) for each in shown["workers"]] == [([], [])] * len(cluster.workers)
+
+
 STRIKES = st.builds(
     Strike,
     st.floats(0.1, 60.0),
@@ -194,7 +203,7 @@ STRIKES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     faults=st.lists(STRIKES, max_size=12),
     count=st.integers(1, 14),
@@ -206,11 +215,11 @@ def test_whatever_happens_each_task_has_its_one_result(make_cluster, run, tasks,
     cluster = make_cluster(workers=4, seconds=seconds, steps=steps, strikes=faults, seed=seed)
     found = run(cluster, *tasks(count))
     assert finished(found)
-    assert cluster.master.open == {}
-    assert 0.0 <= cluster.utilization <= 1.0
+    assert 0.0 < cluster.utilization <= 1.0
+    settled(cluster)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     faults=st.lists(STRIKES, max_size=8), cancels=st.dictionaries(st.integers(0, 9), st.floats(0.0, 40.0), max_size=6)
 )
@@ -221,3 +230,4 @@ def test_cancelled_tasks_too_have_one_outcome(make_cluster, run, tasks, faults, 
     found = run(cluster, *tasks(10))
     assert all(outcome.cause is None for _, outcome in found.values())
     assert all(outcome.metrics or number in cancels for number, (_, outcome) in found.items())
+    settled(cluster)

@@ -93,6 +93,11 @@ class VirtualWorker:
         return self._timeline.now
 
     @property
+    def idle(self) -> bool:
+        """Whether it has no task, and no result that is not acknowledged."""
+        return self._ledger.empty
+
+    @property
     def cpu_seconds(self) -> float:
         """What its tasks have used, those that have died included."""
         return self.busy + (self.runner.busy if self.runner else 0.0)
