@@ -34,7 +34,7 @@ class _Searches:
 _SEARCHES = _Searches()
 
 
-class Search(distributed.WorkerPlugin):  # type: ignore[misc]  # Dask has no types
+class Search(distributed.WorkerPlugin):
     """Takes the workload to each worker, also to one that joins later, and leaves nothing behind at the end."""
 
     def __init__(self, key: str, content: bytes) -> None:

@@ -22,7 +22,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import Any
@@ -47,6 +47,7 @@ from morphml_distributed.executor._flights import (
 )
 from morphml_distributed.executor._stand import Job, packed
 
+_DASK: Any = distributed  # its types are partly there
 _LOG = logging.getLogger(__name__)
 _CLOSING = 3.0
 _RETRY = 2.0
@@ -166,7 +167,7 @@ class DaskExecutor:
         try:
             if self._config.scheduler == "local":
                 self._local = _local_cluster(self._config)
-            self._client = distributed.Client(
+            self._client = _DASK.Client(
                 self._local or self._config.scheduler, timeout=_ANSWER, set_as_default=False, name="morphml"
             )
             key, inbox = self._key, self._inbox
@@ -210,7 +211,9 @@ class DaskExecutor:
         client, self._client, local, self._local = self._client, None, self._local, None
         try:
             if client is not None:
-                if client.status == "running" and local is None:
+                if client.status == "running":
+                    client.unsubscribe_topic("all")  # or the scheduler would tell us of our own end
+                    client.unsubscribe_topic(self._key)
                     client.unregister_worker_plugin(f"morphml-{self._key}")
                 client.close(timeout=_CLOSING)
         except Exception as error:  # it is gone already
@@ -252,7 +255,7 @@ class DaskExecutor:
 
         def tell() -> None:
             with contextlib.suppress(Exception):  # the worker, or the cluster, is gone
-                client.run(cancel_there, key, number, attempt, workers=[where], wait=False)
+                client.run(cancel_there, key, number, attempt, workers=[where])
 
         threading.Thread(target=tell, name="dask-cancel", daemon=True).start()
 
@@ -277,10 +280,16 @@ class DaskExecutor:
             self._refuse_unplaceable()
 
     def _read(self, key: str, kind: str, *content: Any) -> None:
+        """Take in one message; one of a cluster that was left is not heard."""
+        read: Mapping[str, Callable[..., None]] = {
+            "began": self._begin,
+            "report": self._report,
+            "outcome": self._end,
+            "over": self._over,
+            "removed": self._lose,
+        }
         if key == self._key:
-            {"began": self._begin, "report": self._report, "outcome": self._end, "over": self._over, "removed": self._lose}[
-                kind
-            ](*content)  # fmt: skip
+            read[kind](*content)
 
     def _begin(self, number: int, attempt: int, where: str) -> None:
         flight = self._flights.get(number, attempt)
@@ -356,7 +365,7 @@ def _how(future: Any) -> tuple[str, str]:
 
 def _local_cluster(config: Config) -> Any:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return distributed.LocalCluster(
+    return _DASK.LocalCluster(
         n_workers=config.workers or cores, threads_per_worker=1, processes=True, dashboard_address=None,
         worker_dashboard_address=None, memory_limit=None, silence_logs=logging.CRITICAL,
     )  # fmt: skip

@@ -23,6 +23,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 from typing import Any
 
@@ -108,12 +109,14 @@ def run_trial(job: Job, content: bytes, mailbox: Any) -> tuple[Outcome, int]:
     def tell(reports: Sequence[Report], where: str = "") -> bool:
         nonlocal told
         told += len(reports)
-        return bool(ray.get(mailbox.tell.remote(number, attempt, where, reports)))
+        return bool(voice.submit(ray.get, mailbox.tell.remote(number, attempt, where, reports)).result())
 
-    if tell((), place()):
-        return Outcome(number, attempt), 0
-    devices = tuple(str(each) for each in ray.get_runtime_context().get_accelerator_ids().get("GPU", ()))
-    return evaluate(job, content, devices, tell, _BEAT), told
+    # A task whose main thread waits in ray.get lends its CPU to another one; this one is never to do that.
+    with ThreadPoolExecutor(1) as voice:
+        if tell((), place()):
+            return Outcome(number, attempt), 0
+        devices = tuple(str(each) for each in ray.get_runtime_context().get_accelerator_ids().get("GPU", ()))
+        return evaluate(job, content, devices, tell, _BEAT), told
 
 
 class RayExecutor:
