@@ -283,6 +283,17 @@ def test_a_late_result_waits_for_the_search_to_submit_the_next_attempt(cluster: 
     assert cluster.outcome.attempt == 2
 
 
+def test_reports_of_a_late_result_belong_to_its_curve(cluster: Any) -> None:
+    first = lost(cluster)
+    cluster.join("w")
+    cluster.submit(1, attempt=2)
+    assert cluster.report(first, 6) == []
+    assert cluster.feed(m.Reported("w", 2, first.lease, Report(8, 1, 7, {"loss": 0.1}))) == []
+    cluster.finish(first)
+    reports = [each.message for each in cluster.all(m.Deliver) if isinstance(each.message, Report)]
+    assert reports == [Report(1, 2, 6, {"loss": 0.5})]
+
+
 def test_a_late_result_does_not_wait_for_ever(cluster: Any) -> None:
     first = lost(cluster)
     cluster.finish(first)

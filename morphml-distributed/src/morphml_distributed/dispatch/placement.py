@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from morphml_core.protocols import Patient, Stealing
 from morphml_distributed.dispatch import messages as m
@@ -10,6 +11,9 @@ from morphml_distributed.dispatch.board import Lane
 from morphml_distributed.dispatch.office import Office
 from morphml_distributed.dispatch.tasks import Entry
 from morphml_distributed.dispatch.workers import WorkerState
+
+_THIEVES = 8
+"""So many idle workers are looked at after one event; the next ones have their turn after the next."""
 
 
 class Placement:
@@ -57,14 +61,14 @@ class Placement:
 
     def _steal(self, scheduler: Stealing) -> None:
         board = self._office.board
-        for thief in list(board.idle.values()):
+        for thief in list(islice(board.idle.values(), _THIEVES)):
             if not board.hoarders:
                 return
             victim: WorkerState = board.hoarders[-1][2]
             entry = _last(victim)
-            if entry is None or not thief.has_room(entry.task.resources):
-                continue
-            if not scheduler.steals(thief.view(), victim.view()):
+            fits = entry is not None and thief.has_room(entry.task.resources)
+            if entry is None or not fits or not scheduler.steals(thief.view(), victim.view()):
+                board.idle[thief.name] = board.idle.pop(thief.name)  # to the end of the line
                 continue
             self._revoke(entry, thief.name)
             thief.expecting = 1

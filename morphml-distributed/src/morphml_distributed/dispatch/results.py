@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import partial
 
 from morphml_core.problem import Cause, Outcome, Report
@@ -27,7 +28,7 @@ class Results:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._early: dict[int, m.Resulted] = {}
-        self._said: dict[m.Lease, list[Report]] = {}
+        self._said: OrderedDict[m.Lease, list[Report]] = OrderedDict()
 
     def resulted(self, event: m.Resulted) -> None:
         """A result has come."""
@@ -163,7 +164,8 @@ class Results:
             return
         self._count(event.lease, event, True)
         for report in self._said.pop(event.lease, ()):
-            office.report(entry, report)
+            if report.number == entry.number:
+                office.report(entry, report)
         text = f"a late result of trial {entry.number} from {event.worker} is used"
         office.tell(entry, "late_used", text, event.worker)
         if entry.worker is not None and entry.worker.name != event.worker:
