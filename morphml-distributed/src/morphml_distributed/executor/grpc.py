@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -21,16 +21,18 @@ from morphml_distributed.dispatch.machine import Machine
 from morphml_distributed.dispatch.rules import Rules
 from morphml_distributed.executor.features import Features
 from morphml_distributed.master.admission import Offer
-from morphml_distributed.master.http import Pages
 from morphml_distributed.master.joining import Terms
 from morphml_distributed.master.logs import LogFile, Teller, logger
 from morphml_distributed.master.mailbox import Mailbox
-from morphml_distributed.master.metrics import ClusterCollector, Tally, exposition
 from morphml_distributed.master.observers import Observer
 from morphml_distributed.master.server import Master, Setting
 from morphml_distributed.scheduler import fifo
 from morphml_distributed.security.settings import Security
 from morphml_distributed.security.tokens import token_of
+
+if TYPE_CHECKING:
+    from morphml_distributed.master.http import Pages
+    from morphml_distributed.master.metrics import Tally
 
 
 def _between(least: float, most: float = math.inf) -> Any:
@@ -89,7 +91,7 @@ class GrpcExecutor:
             artifacts: Artifacts | None = getattr(workload, "artifacts", None)
             self._master = Master(setting, machine, offer, artifacts, self._mailbox, observers)
             stack.callback(self._master.close)
-            self._pages = None if config.metrics is None else _pages(config.metrics, self._master, tally)
+            self._pages = None if tally is None else _pages(str(config.metrics), self._master, tally)
             stack.pop_all()
         logger.warning("waiting for workers at %s: morphml worker --master %s", self.address, self.address)
         if self._pages is not None:
@@ -167,9 +169,14 @@ def _rules(config: Config) -> Rules:
     )  # fmt: skip
 
 
-def _observers(config: Config, term: int, experiment: str, stack: ExitStack) -> tuple[list[Observer], Tally]:
-    tally = Tally()
-    observers: list[Observer] = [tally, Teller()]
+def _observers(config: Config, term: int, experiment: str, stack: ExitStack) -> tuple[list[Observer], Tally | None]:
+    observers: list[Observer] = [Teller()]
+    tally = None
+    if config.metrics is not None:
+        from morphml_distributed.master.metrics import Tally
+
+        tally = Tally()
+        observers.append(tally)
     if config.log is not None:
         observers.append(LogFile(config.log, term))
         stack.callback(observers[-1].close)
@@ -182,6 +189,9 @@ def _observers(config: Config, term: int, experiment: str, stack: ExitStack) -> 
 
 
 def _pages(address: str, master: Master, tally: Tally) -> Pages:
+    from morphml_distributed.master.http import Pages
+    from morphml_distributed.master.metrics import ClusterCollector, exposition
+
     collector = ClusterCollector(tally, master.snapshot)
     page: Callable[[], bytes] = lambda: exposition(collector)  # noqa: E731
     return Pages(address, page, master.trouble, master.unready)
