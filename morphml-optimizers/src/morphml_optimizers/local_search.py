@@ -52,7 +52,7 @@ class _Place:
         """The neighbours, where the last is neither told nor refused."""
         if self._neighbours is None:
             rng = self._problem.rng(self.trial.number, _STREAM)
-            found = list(dict.fromkeys(self._problem.decisions.neighbours(self.trial.genotype, rng)))
+            found = list(self._problem.decisions.neighbours(self.trial.genotype, rng))
             self._neighbours = [found[index] for index in rng.permutation(len(found)).tolist()]
         left, fresh = self._neighbours, self._fresh
         while left and not fresh.is_open(left[-1]):
