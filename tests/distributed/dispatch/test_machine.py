@@ -43,6 +43,15 @@ def test_a_result_that_comes_again_is_acknowledged_and_counts_once(cluster: Any)
         assert cluster.finish(assign) == [m.Acknowledge("w", assign.lease, 1, True)]
 
 
+def test_a_failure_that_comes_again_does_not_count_for_the_next_attempt(cluster: Any) -> None:
+    cluster.join("w")
+    cluster.submit(1)
+    first = cluster.one(m.Assign)
+    cluster.fail(first)
+    cluster.submit(1, attempt=2)
+    assert cluster.fail(first) == [m.Acknowledge("w", first.lease, 1, True)]
+
+
 def test_a_failure_is_delivered_with_its_cause(cluster: Any) -> None:
     cluster.join("w")
     cluster.submit(1)

@@ -40,6 +40,7 @@ class Membership:
             worker.state = READY
             self._office.say("recovered", f"{worker.name} is heard again", worker.name)
             self._office.changed(worker)
+            self._watch(worker)
 
     # coming -----------------------------------------------------------------------------------------------
 
