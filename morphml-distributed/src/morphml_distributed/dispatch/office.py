@@ -132,14 +132,18 @@ class Office:
         self.board.touch(worker)
         self.out.append(m.Assign(worker.name, lease, entry.task, gpus))
 
-    def detach(self, entry: Entry, stray: bool = False) -> None:
-        """Take a task from its worker; with `stray` the worker still has it, and it still takes what it takes."""
+    def detach(self, entry: Entry, stray: bool = False, ended: bool = False) -> None:
+        """Take a task from its worker; with `stray` the worker still has it, and it still takes what it takes.
+
+        Where it has `ended` with a result, no other can come under its lease.
+        """
         worker, lease = entry.worker, entry.lease
         assert worker is not None
         assert lease is not None
         self.settle(entry)
-        former = Former(entry.number, worker.name, entry.task.resources, entry.gpus)
-        remember(self.formers, lease, former, self.rules.remembered)
+        if not ended:
+            former = Former(entry.number, worker.name, entry.task.resources, entry.gpus)
+            remember(self.formers, lease, former, self.rules.remembered)
         if stray:
             self.stray(worker, lease, entry.allocated)
         worker.remove(entry)
@@ -191,7 +195,7 @@ class Office:
         """A task is over: the search gets its outcome."""
         entry.move(event)
         if entry.worker is not None:
-            self.detach(entry)
+            self.detach(entry, ended=event in ("finish", "fail"))
         self.board.remove(entry)
         number = entry.number
         del self.tasks[number]
