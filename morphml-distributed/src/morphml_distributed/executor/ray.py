@@ -364,7 +364,8 @@ def _join(config: Config) -> None:
     former = {name: os.environ.get(name) for name in _QUIET}
     os.environ.update({name: value for name, value in _QUIET.items() if former[name] is None})
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    own = {**quiet, "include_dashboard": False, "num_cpus": config.cpus}
+    # Ray's processes would run at a niceness of 15, and get next to nothing beside whatever else the machine does.
+    own = {**quiet, "include_dashboard": False, "num_cpus": config.cpus, "_system_config": {"worker_niceness": 0}}
     try:
         _with_signals_kept(lambda: _init(config.address, quiet, own))
     finally:
