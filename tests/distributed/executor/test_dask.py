@@ -1,13 +1,18 @@
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 distributed = pytest.importorskip("distributed")
 
-from morphml_core.errors import MorphMLError
+from morphml_core.errors import BrokenComponentError, MorphMLError
 from morphml_core.experiment import events
+from morphml_core.plugins.loader import Loader
 from morphml_core.problem import Cause, Resources
 from morphml_core.testing.executor import ExecutorSuite, behaviours, collect, outcomes, task
 from morphml_distributed.executor.dask import Config, DaskExecutor
@@ -76,7 +81,8 @@ def test_a_search_goes_on_where_the_killed_worker_was(cluster, disturbed_search)
     assert lost.message.startswith("the Dask worker tcp://127.0.0.1:")
 
 
-def test_the_slots_are_the_threads_of_the_workers(start):
+def test_the_slots_are_the_threads_of_the_workers(cluster, start):
+    cluster.wait_for_workers(2, timeout=30)
     assert start().slots == 2
     assert start(slots=1).slots == 1
 
@@ -126,3 +132,53 @@ def test_a_scheduler_that_is_not_there(monkeypatch):
     monkeypatch.setattr("morphml_distributed.executor.dask._ANSWER", 0.3)
     with pytest.raises(MorphMLError, match=r"^the Dask cluster at 'tcp://127\.0\.0\.1:9' cannot be used: Timed out"):
         DaskExecutor(Config("tcp://127.0.0.1:9"), behaviours())
+
+
+def test_without_its_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "morphml_distributed.executor.dask")
+    with pytest.raises(BrokenComponentError, match=r"; pip install 'morphml-distributed\[dask\]'$"):
+        Loader().component("executor", "dask")
+
+
+@pytest.fixture
+def dask(tmp_path):
+    """Starts a command of Dask; what still runs at the end is killed."""
+    started = []
+
+    def begin(*arguments):
+        with (tmp_path / "dask.log").open("ab") as log:
+            command = [str(Path(sys.executable).with_name("dask")), *arguments]
+            started.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, process_group=0))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_cluster_that_goes_away_and_comes_back(dask, start):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    worker = ["worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "30"]
+    first, _ = dask(*scheduler), dask(*worker)
+    executor = start(scheduler=address)
+    begin(executor, task(1, steps=10_000, pause=0.01))
+    first.kill()
+    outcome = outcomes(collect(executor, 1))[1]
+    assert (outcome.cause, outcome.message) == (
+        Cause.LOST, f"the Dask cluster at '{address}' is gone: the connection to its scheduler broke",
+    )  # fmt: skip
+    assert executor.slots == 0
+    dask(*scheduler)
+    dask(*worker)
+    until = time.monotonic() + 40
+    while executor.slots == 0:
+        assert time.monotonic() < until
+        executor.poll(0.5)
+    assert run(executor, task(2))[2].metrics is not None

@@ -1,6 +1,7 @@
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -8,8 +9,9 @@ import pytest
 
 ray = pytest.importorskip("ray")
 
-from morphml_core.errors import MorphMLError
+from morphml_core.errors import BrokenComponentError, MorphMLError
 from morphml_core.experiment import events
+from morphml_core.plugins.loader import Loader
 from morphml_core.problem import Cause, Resources
 from morphml_core.testing.executor import ExecutorSuite, behaviours, collect, outcomes, task
 from morphml_core.work import Work
@@ -142,3 +144,10 @@ def test_one_machine_needs_no_shared_store(start, caplog):
     with caplog.at_level(logging.WARNING):
         start()
     assert caplog.records == []
+
+
+def test_without_its_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "morphml_distributed.executor.ray")
+    with pytest.raises(BrokenComponentError, match=r"; pip install 'morphml-distributed\[ray\]'$"):
+        Loader().component("executor", "ray")
