@@ -135,6 +135,14 @@ def test_results_that_came_while_the_master_was_down_are_kept(make_cluster, run,
     assert {outcome.duration for _, outcome in found.values()} == {10.0}
 
 
+def test_a_kept_result_that_nobody_wants_after_a_restart_is_forgotten(make_cluster, run, tasks):
+    cluster = make_cluster(workers=1, strikes=[Strike(5.0, "restarts", length=20.0)])
+    cluster.timeline.at(8.0, lambda: cluster.cancel(0))
+    [(moment, outcome)] = run(cluster, *tasks(1)).values()
+    assert (round(moment), outcome.metrics, outcome.cause) == (8, None, None)
+    settled(cluster)
+
+
 def test_a_poisonous_trial_is_put_aside_and_the_others_finish(make_cluster, run, tasks):
     cluster = make_cluster(workers=4, faults=Faults(poison=0.2), rules={}, seed=3)
     found = run(cluster, *tasks(20))
