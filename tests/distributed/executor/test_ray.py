@@ -1,6 +1,7 @@
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -151,3 +152,31 @@ def test_without_its_extra_it_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "morphml_distributed.executor.ray")
     with pytest.raises(BrokenComponentError, match=r"; pip install 'morphml-distributed\[ray\]'$"):
         Loader().component("executor", "ray")
+
+
+HEADLESS = """
+import psutil
+from morphml_core.testing.executor import behaviours, collect, outcomes, task
+from morphml_distributed.executor import ray
+
+ray._SILENCE = 1.0
+executor = ray.RayExecutor(ray.Config("local", cpus=1), behaviours())
+executor.submit(task(1, steps=10_000, pause=0.01))
+while not executor.poll(1.0):
+    pass
+for process in psutil.Process().children():
+    if "gcs_server" in process.name():
+        process.kill()
+outcome = outcomes(collect(executor, 1))[1]
+print(outcome.cause, outcome.message, sep="|")
+executor.close()
+"""
+
+
+def test_a_cluster_whose_head_dies_does_not_take_the_search_along():
+    found = subprocess.run([sys.executable, "-c", HEADLESS], capture_output=True, text=True, timeout=100, check=False)
+    assert found.returncode == 0, found.stderr
+    cause, message = found.stdout.strip().split("|")  # and nothing of Ray is on the standard output
+    assert cause == "lost"
+    assert message.startswith("the Ray cluster at 'local' is gone: its head at ")
+    assert message.endswith(" does not answer")

@@ -17,9 +17,11 @@ be in a store that all nodes reach; on one machine a folder will do.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -52,6 +54,7 @@ _BEAT = 0.5
 _ASK = 20.0
 _CLOSING = 3.0
 _RETRY = 5.0
+_SILENCE = 10.0
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -119,6 +122,31 @@ def run_trial(job: Job, content: bytes, mailbox: Any) -> tuple[Outcome, int]:
         return evaluate(job, content, devices, tell, _BEAT), told
 
 
+class Head:
+    """Looks whether the head of the cluster answers: Ray ends this process when it has not for 60 s, so it is to be left before.
+
+    While it does not answer, a question to it (`ray.nodes`) would wait for it.  Without an address it is taken to answer.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._heard = self._looked = monotonic()
+
+    def answers(self, age: float = 1.0) -> bool:
+        """Whether it answered when it was last looked at; that is at most `age` seconds ago."""
+        now = monotonic()
+        if self.address and now - self._looked >= age:
+            host, _, port = self.address.rpartition(":")
+            with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), 2.0):
+                self._heard = monotonic()
+            self._looked = monotonic()
+        return not self.address or self._heard >= self._looked - 0.5
+
+    def silent_for(self) -> float:
+        """Seconds since it answered."""
+        return monotonic() - self._heard
+
+
 class RayExecutor:
     """Runs each task as a task of Ray.
 
@@ -131,7 +159,7 @@ class RayExecutor:
         self._content = packed(workload)
         self._key = uuid.uuid4().hex
         self._flights = Flights()
-        self._nodes = Remembered(_nodes)
+        self._nodes = Remembered(self._ask)
         self._need = Resources()
         self._unshared = unshared(workload)
         self._ours = self._gone = self._closed = False
@@ -139,6 +167,7 @@ class RayExecutor:
         self._mailbox: Any = None
         self._blob: Any = None
         self._taken: Any = None
+        self._head = Head("")
         self._connect()
 
     @property
@@ -151,6 +180,8 @@ class RayExecutor:
             found = max(1, room(needs(self._need), self._nodes()))
         except Exception as error:  # whatever Ray raises once its cluster is gone
             self._lose_cluster(error)
+            return 0
+        if not self._head.answers():
             return 0
         return found if limit is None else min(limit, found)
 
@@ -220,7 +251,8 @@ class RayExecutor:
             self._mailbox = ray.remote(Mailbox).options(num_cpus=0, max_restarts=0, max_concurrency=1000).remote()
             ray.get(self._mailbox.cancel.remote(-1, 0), timeout=60)
             self._taken = self._mailbox.take.remote(_ASK)
-            self._nodes = Remembered(_nodes)
+            self._nodes = Remembered(self._ask)
+            self._head = Head("" if "://" in self._config.address else ray.get_runtime_context().gcs_address)
             count = len(self._nodes())
         except Exception as error:  # whatever Ray raises when there is no cluster
             self._disconnect()
@@ -230,6 +262,9 @@ class RayExecutor:
                 "the Ray cluster has %d nodes, but the artifacts are kept on one machine only: a trial that goes on elsewhere "
                 "may not find its checkpoint; choose a store that all nodes reach, such as 's3'", count,
             )  # fmt: skip
+
+    def _ask(self) -> list[dict[str, float]]:
+        return _nodes() if self._head.answers(0.0) else []
 
     @property
     def _cluster(self) -> str:
@@ -272,6 +307,9 @@ class RayExecutor:
         if self._gone:
             self._return(limit)
             return
+        if not self._head.answers() and self._head.silent_for() > _SILENCE:
+            self._lose_cluster(ConnectionError(f"its head at {self._head.address} does not answer"))
+            return
         refs = [self._taken, *(flight.handle for flight in self._flights.all() if flight.last is None)]
         try:
             ray.wait(refs, num_returns=1, timeout=limit)
@@ -283,7 +321,8 @@ class RayExecutor:
                     self._end(flight)
             for flight in self._flights.expire():
                 self._force(flight)
-            self._refuse_unplaceable()
+            if self._head.answers():
+                self._refuse_unplaceable()
         except Exception as error:  # whatever Ray raises once its cluster is gone
             self._lose_cluster(error)
 
