@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 
@@ -83,7 +83,7 @@ def default_of(field: attrs.Attribute[Any]) -> str:
         return "required"
     value = made(field)
     held = plain(value)
-    if isinstance(held, dict) and attrs.has(type(value)):
+    if attrs.has(type(value)):
         return ""
     return "" if held is None else f"`{json.dumps(held)}`"
 
@@ -163,6 +163,25 @@ def components() -> Iterator[str]:
             if head and list(attrs.fields(config)):
                 yield f"{head}\n"
             yield from table(config)
+            for field in attrs.fields(config):
+                yield from inner(config, field)
+
+
+def inner(cls: type[Any], field: attrs.Attribute[Any]) -> Iterator[str]:
+    """The options of mappings within an option."""
+    if field.metadata.get("morphml.kind"):
+        return
+    for held in held_classes(annotation_of(cls, field)):
+        yield f"\n`{field.alias}`: {summary(held)[0]}\n"
+        yield from table(held)
+
+
+def held_classes(type_: Any) -> Iterator[type[Any]]:
+    """The classes of options that a type names, in a union or a list too."""
+    if isinstance(type_, type) and attrs.has(type_):
+        yield type_
+    for each in get_args(type_):
+        yield from held_classes(each)
 
 
 def introduction(target: str) -> str:

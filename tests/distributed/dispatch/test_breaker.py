@@ -50,3 +50,13 @@ def test_each_failed_trial_of_it_doubles_the_cool_down_up_to_a_cap() -> None:
         assert breaker.try_again(now)
         assert breaker.failed(number, False, now)
     assert pauses == [5.0, 10.0, 15.0, 15.0]
+
+
+def test_where_trials_fail_everywhere_no_worker_is_to_blame():
+    breaker = Breaker(RULES)
+    assert not any(breaker.failed(number, False, 0.0, others=False) for number in range(50))
+    assert breaker.state == CLOSED
+    assert breaker.failed(50, False, 1.0, others=True), "others do well again: it is this worker"
+    assert breaker.try_again(6.0)
+    assert not breaker.failed(51, False, 6.0, others=False)
+    assert breaker.state == CLOSED

@@ -319,19 +319,30 @@ def test_what_says_nothing_about_the_trial_is_not_used_late(cluster: Any, outcom
     assert cluster.outcomes == []
 
 
-def test_a_result_of_a_former_term_is_used_whichever_comes_first(make: Callable[..., Any]) -> None:
+def test_a_result_of_a_former_term_is_asked_for_again(make: Callable[..., Any]) -> None:
+    """The record may have been begun anew: only the worker knows whether the task is the same."""
     for result_first in (True, False):
         cluster = make(term=2)
-        cluster.join("w")
+        cluster.join("w", held=(m.Held(5, 1, m.Lease(1, 9), True, 2),))
         event = m.Resulted("w", 1, m.Lease(1, 9), Outcome(5, 1, {"loss": 1.0}, duration=3.0, worker="w"))
         if result_first:
-            cluster.feed(event)
+            assert cluster.feed(event) == []
             cluster.submit(5, attempt=2)
         else:
             cluster.submit(5, attempt=2)
-            cluster.feed(event)
-        assert cluster.outcome == Outcome(5, 2, {"loss": 1.0}, duration=3.0, worker="w")
-        assert cluster.one(m.Acknowledge) == m.Acknowledge("w", m.Lease(1, 9), 5, True)
+            assigned = cluster.one(m.Assign)
+            assert cluster.feed(event) == []
+        assigned = assigned if not result_first else cluster.one(m.Assign)
+        cluster.finish(assigned)
+        assert (cluster.outcome.number, cluster.outcome.attempt, cluster.outcome.worker) == (5, 2, "w")
+
+
+def test_a_result_of_a_former_term_that_the_worker_has_not_offered_is_not_used(make: Callable[..., Any]) -> None:
+    cluster = make(term=2)
+    cluster.join("w")
+    cluster.feed(m.Resulted("w", 1, m.Lease(1, 9), Outcome(5, 1, {"loss": 1.0}, worker="w")))
+    assert cluster.one(m.Acknowledge) == m.Acknowledge("w", m.Lease(1, 9), 5, False)
+    assert cluster.outcomes == []
 
 
 # cancelling --------------------------------------------------------------------------------------------------

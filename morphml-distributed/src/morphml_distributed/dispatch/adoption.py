@@ -79,11 +79,14 @@ class Adoption:
         trial = self._office.over.get(number)
         return trial is None or trial.ended == "lost"
 
-    @staticmethod
-    def _better(entry: Entry, held: m.Held) -> bool:
+    def _better(self, entry: Entry, held: m.Held) -> bool:
+        """Whether the kept copy is further.  Where both have come as far, one of before a restart of the master has run for longer, or has ended."""
         if entry.cancelled:
             return False
-        return entry.state is WAITING or (held.running and held.step > entry.step)
+        if entry.state is WAITING:
+            return True
+        earlier = held.lease.term != self._office.term
+        return held.running and (held.step > entry.step or (earlier and held.step == entry.step))
 
     def _adopt(self, entry: Entry, worker: WorkerState, held: m.Held) -> None:
         office = self._office

@@ -35,16 +35,25 @@ class Breaker:
         self.state, self.cooldown = CLOSED, self._rules.cooldown
         return True
 
-    def failed(self, number: int, lost: bool, now: float) -> bool:
-        """A task has failed; `lost`: its process has died.  Whether the breaker has opened with it."""
+    def failed(self, number: int, lost: bool, now: float, others: bool = True) -> bool:
+        """A task has failed; `lost`: its process has died.  Whether the breaker has opened with it.
+
+        `others`: on other workers trials succeed.  Where they fail everywhere, it is not the worker's fault, and nobody is spared.
+        """
         self._failed.add(number)
         if lost:
             self._lost.add(number)
         if self.state is OPEN:
             return False
+        tripped = len(self._lost) >= self._rules.breaker_lost
+        if others:
+            tripped = tripped or len(self._failed) >= self._rules.breaker_failed
         if self.state is HALF_OPEN:
+            if not (lost or others):
+                self.state = CLOSED
+                return False
             self.cooldown = min(self._rules.cooldown_cap, 2 * self.cooldown)
-        elif len(self._lost) < self._rules.breaker_lost and len(self._failed) < self._rules.breaker_failed:
+        elif not tripped:
             return False
         self.state, self.until = OPEN, now + self.cooldown
         return True

@@ -124,7 +124,8 @@ class Membership:
                 self._gone(entry)
         for lease in list(worker.strays):
             arrived = lease.term != office.term or lease.serial <= event.received
-            if arrived and lease not in held:
+            kept = worker.strays[lease].ended and worker.strays[lease].offered
+            if arrived and lease not in held and not kept:
                 worker.drop_stray(lease)
                 office.board.touch(worker)
         for each in event.held:

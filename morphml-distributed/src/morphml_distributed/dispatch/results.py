@@ -20,8 +20,9 @@ _LONGEST = 10_000
 class Results:
     """Each result counts once, however often it comes.
 
-    A late result is one whose lease counts no more: its worker was taken for lost, or a former master gave the lease.  It is used if
-    the trial is still open.  Not used late are: that the task was cancelled or lost, that a worker which stood still took too long, and
+    A late result is one whose lease counts no more, as its worker was taken for lost.  It is used if the trial is still open.  What was
+    leased by a former master is another matter: the record may have been begun anew since, with another network under that number.
+    Only the worker can tell, so it gets the task again under a new lease, and repeats the result if the task is the same (`Adoption`).  Not used late are: that the task was cancelled or lost, that a worker which stood still took too long, and
     failures of an attempt before the last one.
     """
 
@@ -96,7 +97,12 @@ class Results:
 
     def _trip(self, worker: WorkerState, entry: Entry, lost: bool) -> None:
         office, breaker = self._office, worker.breaker
-        if entry.cancelled or not breaker.failed(entry.number, lost, office.now):
+        if entry.cancelled:
+            return
+        others = any(
+            other.finished and not other.breaker.failures for other in office.workers.values() if other is not worker
+        )
+        if not breaker.failed(entry.number, lost, office.now, others):
             return
         text = (
             f"{worker.name} gets no tasks for {breaker.cooldown:g} s: {breaker.failures} trials failed on it in a row"
@@ -120,6 +126,8 @@ class Results:
     def _late(self, event: m.Resulted) -> None:
         office, lease, outcome = self._office, event.lease, event.outcome
         worker = office.workers.get(event.worker)
+        if lease.term < office.term and worker is not None and self._is_kept(worker, event):
+            return
         if worker is not None and worker.drop_stray(lease) is not None:
             office.board.touch(worker)
         known = office.counted.get(lease)
@@ -140,17 +148,21 @@ class Results:
         else:
             self._discard(event)
 
+    def _is_kept(self, worker: WorkerState, event: m.Resulted) -> bool:
+        """Whether the worker has offered the task: then it says all of it again under a new lease, if the search wants the very same task."""
+        stray, entry = worker.strays.get(event.lease), self._office.tasks.get(event.outcome.number)
+        if stray is not None and stray.offered:
+            worker.end_stray(stray)
+            self._office.board.touch(worker)
+            return True
+        return entry is not None and entry.worker is worker
+
     def _may_count(self, worker: str, lease: m.Lease, outcome: Outcome) -> bool:
         office = self._office
         former = office.formers.get(lease)
-        ours = lease.term == office.term
-        if lease.term > office.term:
-            return False
-        if ours and (former is None or (former.number, former.worker) != (outcome.number, worker)):
-            return False  # nobody has given it that lease
-        if outcome.metrics is not None:
-            return True
-        return outcome.cause not in (None, Cause.LOST) and not (ours and outcome.cause is Cause.TIMEOUT)
+        if former is None or (former.number, former.worker) != (outcome.number, worker):
+            return False  # this master has not given it that lease
+        return outcome.metrics is not None or outcome.cause not in (None, Cause.LOST, Cause.TIMEOUT)
 
     def _may_come(self, number: int) -> bool:
         """Whether the search may still submit the trial: it has not been over in this term."""

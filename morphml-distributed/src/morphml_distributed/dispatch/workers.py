@@ -23,13 +23,17 @@ READY, SUSPECTED, DISCONNECTED, LOST, LEFT = "ready", "suspected", "disconnected
 
 @attrs.define(eq=False)
 class Stray:
-    """A task that a worker has although its lease is not one that counts: offered for adoption, or cancelled and still to end."""
+    """A task that a worker has although its lease is not one that counts: offered for adoption, or cancelled and still to end.
+
+    `ended`: it runs no more, and the worker keeps its result.
+    """
 
     number: int
     need: Resources
     gpus: tuple[str, ...] = ()
     running: bool = True
     offered: bool = False
+    ended: bool = False
 
 
 class WorkerState:
@@ -223,6 +227,14 @@ class WorkerState:
             self.take(stray.need, stray.gpus, 1)
             self.promote()
         return stray
+
+    def end_stray(self, stray: Stray) -> None:
+        """The worker has its result, and keeps it."""
+        stray.ended = True
+        if stray.running:
+            stray.running = False
+            self.take(stray.need, stray.gpus, 1)
+            self.promote()
 
     def promote(self) -> None:
         """Let prefetched tasks hold resources, as far as they fit: the worker begins them now."""

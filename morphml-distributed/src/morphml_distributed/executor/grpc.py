@@ -41,31 +41,40 @@ def _between(least: float, most: float = math.inf) -> Any:
 
 @attrs.frozen
 class Config:
-    """Where the master listens, who may join, which task goes where, and what happens to what is lost.
-
-    `listen`: HOST:PORT.  Beyond this machine `authority`, `certificate`, `key` and `token_file` are needed (`morphml cluster init` makes
-    them), or `insecure: true`.  `scheduler`: which waiting task goes to which worker.  `heartbeat`: seconds between two signs of life of a
-    worker.  `poison`: a task that has cost so many workers is put aside.  `patience`: how long a task waits for a worker that could ever
-    run it.  `prefetch`: how many tasks a worker has beyond those that it runs (default: by how long they take).  `silence`: after so long
-    without a worker it says so.  `artifact_size`: the largest artifact that a worker may send.  `metrics`: HOST:PORT for /metrics, /healthz and /readyz.  `log`: a file for what happens, as JSON lines.  `tracing`: OpenTelemetry spans.
-    """
+    """Where the master listens, who may join, which task goes where, and what happens to what is lost."""
 
     listen: str = "127.0.0.1:4567"
+    """HOST:PORT.  Beyond this machine the next four are needed (`morphml cluster init` makes them), or `insecure: true`."""
     authority: Path | None = None
+    """The certificate of the cluster's authority (ca.pem)."""
     certificate: Path | None = None
+    """The master's certificate (master.pem)."""
     key: Path | None = None
+    """The master's key (master.key)."""
     token_file: Path | None = None
+    """The file with the cluster's token."""
     insecure: bool = False
+    """Listen beyond this machine without TLS and without a token: where everybody on the network is trusted."""
     scheduler: Part[Scheduler] = part("scheduler", default="fifo")
+    """Which waiting task goes to which worker."""
     heartbeat: Seconds = attrs.field(default=Seconds(1.0), validator=_between(0.05, 600.0))
+    """Between two signs of life of a worker."""
     poison: int = attrs.field(default=3, validator=attrs.validators.ge(1))
+    """A trial with which so many workers or processes have died is put aside."""
     patience: Seconds = attrs.field(default=Seconds(60.0), validator=_between(0.1))
+    """How long a trial waits for a worker that could ever run it."""
     prefetch: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(0)))
+    """How many trials a worker has beyond those that it runs; by how long they take, where it is not given."""
     silence: Seconds = attrs.field(default=Seconds(30.0), validator=_between(0.1))
+    """After so long without a worker the master says so."""
     artifact_size: Bytes = attrs.field(default=Bytes(16 * 2**30), validator=_between(1))
+    """The largest artifact that a worker may send."""
     metrics: str | None = None
+    """HOST:PORT for /metrics (Prometheus), /healthz and /readyz."""
     log: Path | None = None
+    """A file for what happens, as JSON lines."""
     tracing: bool = False
+    """An OpenTelemetry span for each trial."""
 
 
 class GrpcExecutor:

@@ -44,10 +44,13 @@ class Entry:
     outcome: Outcome | None = None
     successor: m.Assign | None = None
 
-    @property
-    def failed(self) -> bool:
-        """Whether it has ended without metrics."""
-        return self.outcome is not None and self.outcome.metrics is None
+    def failed_before(self, task: Task) -> bool:
+        """Whether it has failed, and this is the next attempt: the master knows of the failure, although it could not acknowledge it."""
+        return self.outcome is not None and self.outcome.metrics is None and task.attempt != self.task.attempt
+
+    def ended_another(self, task: Task) -> bool:
+        """Whether it has ended, and was another network, or another seed, under that number: the record was begun anew."""
+        return self.outcome is not None and not _same(self.task, task)
 
 
 class Ledger:
@@ -105,8 +108,7 @@ class Ledger:
         entry = self._entries.get(number)
         if self.draining and entry is None:
             self._send(codec.returned_frame(said.lease, number))
-        elif entry is None or (entry.failed and said.task.attempt != entry.task.attempt):
-            # A failure that the master knows of, although it could not acknowledge it, is not the result of the next attempt.
+        elif entry is None or entry.failed_before(said.task) or entry.ended_another(said.task):
             self._entries[number] = Entry(said.lease, said.task, said.gpus)
             self._fresh.append(Job(said.task, said.gpus))
         elif said.lease == entry.lease:
