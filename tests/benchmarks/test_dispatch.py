@@ -97,8 +97,8 @@ def test_a_seed_makes_the_same_situation_again(script, name):
 def test_machines_have_a_speed_and_run_one_task_for_each_core(script):
     stage = script("stage")
     jobs = [stage.Job(number, 10.0) for number in range(6)]
-    ran = stage.Stage(Fifo(), [stage.Site("quick", 1.0, 2.0), stage.Site("wide", 2.0)]).run(jobs)
-    assert sorted(round(each.ended, 1) for each in ran) == [5.0, 10.0, 10.0, 10.0, 15.0, 20.0]
+    ran = stage.Stage(Fifo(), [stage.Site("quick", 1.0, 2.5), stage.Site("wide", 2.0)]).run(jobs)
+    assert sorted(round(each.ended, 1) for each in ran) == [4.0, 8.0, 10.0, 10.0, 12.0, 20.0]
     assert {each.worker for each in ran if each.ended < 7.0} == {"quick"}
 
 

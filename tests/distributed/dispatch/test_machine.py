@@ -137,7 +137,7 @@ def test_nothing_is_prefetched_until_durations_are_known(cluster: Any) -> None:
     assert len(cluster.all(m.Assign)) == 1
 
 
-@pytest.mark.parametrize(("duration", "more"), [(20.0, 1), (5.0, 2), (0.25, 3), (0.0001, 65)])
+@pytest.mark.parametrize(("duration", "more"), [(20.0, 1), (1.1, 1), (0.9, 2), (0.25, 3), (0.0001, 65)])
 def test_so_many_are_prefetched_that_half_a_second_of_work_is_ahead(cluster: Any, duration: float, more: int) -> None:
     cluster.join("w")
     cluster.submit(*range(100))

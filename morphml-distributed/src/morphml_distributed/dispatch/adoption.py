@@ -59,6 +59,8 @@ class Adoption:
 
     def submitted(self, entry: Entry) -> bool:
         """A trial was submitted: whether it goes on where it was kept."""
+        if not self._offers:
+            return False
         offers = [offer for offer in self._offers.pop(entry.number, ()) if offer.stands]
         offers.sort(key=lambda offer: (offer.held.running, offer.held.step))
         if not offers:

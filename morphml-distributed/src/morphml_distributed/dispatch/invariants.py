@@ -25,14 +25,14 @@ def check(office: Office) -> None:
 def _check_task(office: Office, entry: Entry) -> None:
     if entry.state == WAITING:
         assert entry.worker is None and entry.lease is None, entry.complaint("it waits, and has a worker")  # noqa: PT018
-        assert entry.rank is not None or entry.start > office.now, entry.complaint("it waits, and is on no queue")
+        assert entry.lane is not None or entry.start > office.now, entry.complaint("it waits, and is on no queue")
     else:
         assert entry.state in (LEASED, RUNNING), entry.complaint("it is open, and over")
         assert entry.worker is not None and entry.lease is not None, entry.complaint("it is leased to nobody")  # noqa: PT018
         assert office.leases.get(entry.lease.serial) is entry, entry.complaint("its lease is not known")
         assert entry.worker.entries.get(entry.lease.serial) is entry, entry.complaint("its worker does not have it")
         assert entry.worker.connected, entry.complaint("its worker is gone")
-        assert entry.rank is None, entry.complaint("it is leased, and waits")
+        assert entry.lane is None, entry.complaint("it is leased, and waits")
         assert entry.state != RUNNING or entry.allocated, entry.complaint("it runs and holds nothing")
 
 
@@ -40,9 +40,9 @@ def _check_board(office: Office) -> None:
     board = office.board
     assert board.waiting == sum(len(lane.tasks) for lane in board.lanes.values()), "the waiting tasks are counted"
     for lane in board.lanes.values():
-        for key in lane.tasks:
-            assert key[2].state == WAITING and key[2].rank is key, key[2].complaint("it is on a queue")  # noqa: PT018
-        assert not (lane.tasks and lane.room), f"a task waits although {lane.room[0][2].name} has room for it"
+        for entry in lane.tasks:
+            assert entry.state == WAITING and entry.lane is lane, entry.complaint("it is on a queue")  # noqa: PT018
+        assert not (lane.tasks and lane.room), f"a task waits although {lane.room.first[2].name} has room for it"
         for workers in (lane.room, lane.credit):
             for key in workers:
                 assert key[2].willing, f"{key[2].name} is on offer, and wants nothing"

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from morphml_core.problem import Outcome, Resources
 from morphml_core.protocols import QueuedTask, Scheduler
-from morphml_distributed.dispatch import invariants, needs, shown
+from morphml_distributed.dispatch import invariants, shown
 from morphml_distributed.dispatch import messages as m
 from morphml_distributed.dispatch.adoption import Adoption
-from morphml_distributed.dispatch.breaker import OPEN
 from morphml_distributed.dispatch.membership import Membership
 from morphml_distributed.dispatch.office import Office
 from morphml_distributed.dispatch.placement import Placement
 from morphml_distributed.dispatch.results import Results
 from morphml_distributed.dispatch.rules import Rules
 from morphml_distributed.dispatch.tasks import DispatchError, Entry
-from morphml_distributed.dispatch.workers import READY, WorkerState
+from morphml_distributed.dispatch.workers import WorkerState
 
 _ASLEEP = 2.5
 """Heartbeats without any event, ticks included, after which the master must have been asleep itself."""
@@ -60,17 +59,26 @@ class Machine:
 
         Raises `DispatchError` where the search breaks its side of the contract, with the story of the trial.
         """
-        office = self._office
+        return self.handle_all((event,), now)
+
+    def handle_all(self, events: Iterable[m.Event], now: float) -> list[m.Instruction]:
+        """What is to be done about events that have come together: waiting tasks are given out when all of them are known."""
+        office, handlers = self._office, self._handlers
         self._wake(now)
         timers = office.timers
         due = timers.due
         if due is not None and due <= office.now:
             for call in timers.ripe(office.now):
                 call()
-        self._handlers[type(event)](event)
+        for event in events:
+            handlers[type(event)](event)
         self._placement.place()
         out, office.out = office.out, []
         return out
+
+    def hush(self, frequent: bool) -> None:
+        """Whether to leave out the notes that come with each task (assigned, began, finished), as nobody listens."""
+        self._office.hushed = frequent
 
     def _wake(self, now: float) -> None:
         office = self._office
@@ -110,7 +118,7 @@ class Machine:
         office.typical = task.resources
         entry = Entry(QueuedTask(task, office.now, event.features), trial, office.submissions)
         office.tasks[task.number] = entry
-        trial.tell(office.now, f"attempt {task.attempt} was submitted")
+        trial.tell(office.now, "submitted", str(task.attempt))
         if self._results.submitted(entry) or self._adoption.submitted(entry):
             return
         pause = office.pause(trial) if trial.losses else 0.0
@@ -213,11 +221,7 @@ class Machine:
 
     def slots(self, need: Resources) -> int:
         """How many tasks of that need may be in flight, those that workers prefetch included; at least 1."""
-        office = self._office
-        found = office.places.get(need)
-        if found is None:
-            found = office.places[need] = max(1, sum(_places(worker, need) for worker in office.workers.values()))
-        return found
+        return max(1, self._office.places_for(need))
 
     def snapshot(self, now: float) -> dict[str, Any]:
         """What there is, as JSON."""
@@ -230,10 +234,3 @@ class Machine:
     def check(self) -> None:
         """Raises `AssertionError` where something does not fit together.  For tests: it looks at everything."""
         invariants.check(self._office)
-
-
-def _places(worker: WorkerState, need: Resources) -> int:
-    if worker.state is not READY or worker.draining or worker.unhealthy or worker.breaker.state is OPEN:
-        return 0
-    count = needs.count(worker.capacity, need)
-    return count + (worker.credit if count and need.gpus <= needs.EPSILON else 0)

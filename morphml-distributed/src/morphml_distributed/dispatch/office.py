@@ -16,7 +16,7 @@ from morphml_distributed.dispatch import messages as m
 from morphml_distributed.dispatch import needs
 from morphml_distributed.dispatch.board import Board, Lane
 from morphml_distributed.dispatch.rules import Rules
-from morphml_distributed.dispatch.tasks import RUNNING, WAITING, Entry, Loss, Trial
+from morphml_distributed.dispatch.tasks import PHRASES, RUNNING, WAITING, Entry, Loss, Trial
 from morphml_distributed.dispatch.timers import Timers
 from morphml_distributed.dispatch.workers import Stray, WorkerState
 
@@ -48,6 +48,7 @@ class Office:
         self.rules, self.scheduler, self.term = rules, scheduler, term
         self.now = 0.0
         self.out: list[m.Instruction] = []
+        self.hushed = False
         self.timers = Timers()
         self.board = Board(scheduler)
         self.workers = self.board.workers
@@ -78,6 +79,14 @@ class Office:
         entry.trial.tell(self.now, text)
         self.say(kind, text, worker, entry.number, entry.task.attempt)
 
+    def mark(self, entry: Entry, kind: str, worker: str) -> None:
+        """What `tell` does, for the kinds of notes that come with each task; their words are put together when somebody reads them."""
+        entry.trial.tell(self.now, kind, worker)
+        self.notes[kind] += 1
+        if not self.hushed:
+            text = PHRASES[kind].format(entry.number, worker)
+            self.out.append(m.Note(kind, text, worker, entry.number, entry.task.attempt))
+
     def trial(self, number: int) -> Trial:
         """What is remembered of a trial that is not over, or was lost and comes again."""
         found = self.trials.get(number)
@@ -91,8 +100,8 @@ class Office:
     def wait(self, entry: Entry) -> None:
         """Let a task wait for a worker."""
         self.board.add(entry)
-        lane = self.board.lanes[entry.task.resources]
-        if len(lane.tasks) == 1:
+        lane = entry.lane
+        if lane is not None and len(lane.tasks.live) == 1:
             self.look_at_lane(lane)
 
     def wait_until(self, entry: Entry, start: float) -> None:
@@ -101,7 +110,7 @@ class Office:
         self.timers.at(start, partial(self._wait_no_longer, entry))
 
     def _wait_no_longer(self, entry: Entry) -> None:
-        if entry.state is WAITING and entry.rank is None and self.tasks.get(entry.number) is entry:
+        if entry.state is WAITING and entry.lane is None and self.tasks.get(entry.number) is entry:
             self.wait(entry)
 
     def pause(self, trial: Trial) -> float:
@@ -249,7 +258,7 @@ class Office:
         if not entry.allocated:
             worker.allocate(entry, entry.lease.serial)
             self.board.touch(worker)
-        self.tell(entry, "began", f"trial {entry.number} has begun on {worker.name}", worker.name)
+        self.mark(entry, "began", worker.name)
 
     # who is there -----------------------------------------------------------------------------------------
 
@@ -257,6 +266,22 @@ class Office:
         """What a worker may take has changed."""
         self.places.clear()
         self.board.touch(worker)
+
+    def places_for(self, need: Resources) -> int:
+        """How many tasks of that need the workers can have, those that they prefetch included."""
+        found = self.places.get(need)
+        if found is None:
+            found = self.places[need] = sum(worker.places(need) for worker in self.workers.values())
+        return found
+
+    def credit_changed(self, worker: WorkerState, before: int) -> None:
+        """A worker prefetches another number of tasks than before: what was counted changes by that, and is not counted again."""
+        credit = worker.credit
+        for need in self.places:
+            now = worker.places(need)
+            worker.credit = before
+            self.places[need] += now - worker.places(need)
+            worker.credit = credit
 
     def crowd_changed(self) -> None:
         """A worker has come, or is gone: look whether there is anybody left, and for whom."""
@@ -268,8 +293,11 @@ class Office:
 
     def look_around(self) -> None:
         """Where there are tasks and no worker, say so after a while."""
-        if self._alone or not self.tasks or any(worker.connected for worker in self.workers.values()):
+        if self._alone or not self.tasks:
             return
+        for worker in self.workers.values():
+            if worker.connected:
+                return
         self._alone = True
         self.timers.at(self.now + self._alone_pause, partial(self._still_alone, self.now))
 
@@ -288,11 +316,16 @@ class Office:
 
     def look_at_lane(self, lane: Lane) -> None:
         """Where no worker could ever hold the tasks that wait, they wait for one that can, but not for ever."""
-        present = [worker.capacity for worker in self.workers.values() if worker.connected]
-        if not present or any(needs.holds(capacity, lane.need) for capacity in present):
+        connected = False
+        for worker in self.workers.values():
+            if worker.connected:
+                connected = True
+                if needs.holds(worker.capacity, lane.need):
+                    lane.unable_since = None
+                    return
+        if not connected:
             lane.unable_since = None
-            return
-        if lane.unable_since is None:
+        elif lane.unable_since is None:
             lane.unable_since = self.now
             self.timers.at(self.now + self.rules.patience, partial(self._lose_patience, lane, self.now))
 
@@ -307,7 +340,7 @@ class Office:
             f"no worker can hold it: it needs {needs.told(lane.need)}; the largest workers have {needs.largest(present)}; "
             "ask for less in `trial`, or start a larger worker"
         )
-        for entry in [key[2] for key in lane.tasks]:
+        for entry in sorted(lane.tasks, key=lambda entry: entry.sequence):
             self.tell(entry, "unplaceable", f"trial {entry.number}: {text}")
             self.end(entry, "fail", Outcome(entry.number, entry.task.attempt, None, Cause.ERROR, text, final=True))
 

@@ -28,6 +28,8 @@ class Placement:
     def place(self) -> None:
         """Give waiting tasks to workers until nothing fits."""
         board = self._office.board
+        if board.ranking:
+            board.go_on()
         board.refresh()
         if board.waiting:
             while (found := board.next()) is not None:
@@ -48,14 +50,14 @@ class Placement:
         gpus = (worker.choose(lane.need) or ()) if allocated else ()
         office.board.remove(entry)
         office.lease(entry, worker, allocated, gpus)
-        office.tell(entry, "assigned", f"trial {entry.number} is given to {worker.name}", worker.name)
+        office.mark(entry, "assigned", worker.name)
 
     def _waits(self, lane: Lane, entry: Entry, free: WorkerState, shunned: Iterable[str]) -> bool:
         """Whether the task goes to a busy worker although another is free."""
         if self._patient is None or not lane.credit:
             return False
         busy = lane.first(lane.credit, shunned)
-        return busy is not None and self._patient.waits(entry.queued, free.view(), busy.view())
+        return busy is not None and self._patient.waits(entry.queued, free.seen or free.view(), busy.seen or busy.view())
 
     # stealing ---------------------------------------------------------------------------------------------
 
@@ -64,7 +66,7 @@ class Placement:
         for thief in list(islice(board.idle.values(), _THIEVES)):
             if not board.hoarders:
                 return
-            victim: WorkerState = board.hoarders[-1][2]
+            victim: WorkerState = board.hoarders.first[2]
             entry = _last(victim)
             fits = entry is not None and thief.has_room(entry.task.resources)
             if entry is None or not fits or not scheduler.steals(thief.view(), victim.view()):

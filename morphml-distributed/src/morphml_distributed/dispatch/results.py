@@ -86,9 +86,10 @@ class Results:
         if worker.breaker.succeeded():
             office.say("breaker_closed", f"{worker.name} gets tasks again", worker.name)
             office.places.clear()
+        credit = worker.credit
         if worker.observe(outcome.duration):
-            office.places.clear()
-        office.tell(entry, "finished", f"trial {entry.number} has finished on {worker.name}", worker.name)
+            office.credit_changed(worker, credit)
+        office.mark(entry, "finished", worker.name)
         office.end(entry, "finish", outcome)
         if office.scheduler.observe(entry.queued, worker.seen or worker.view(), outcome.duration):
             office.board.rank_again()

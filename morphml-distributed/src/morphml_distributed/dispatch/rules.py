@@ -44,7 +44,7 @@ class Rules:
     """Tasks that a worker has beyond those that it runs; None: by how long they take."""
     ahead: float = attrs.field(default=0.5, validator=gt(0))
     """The seconds of work that a worker should have ahead, where `prefetch` is None."""
-    longest_prefetched: float = attrs.field(default=10.0, validator=gt(0))
+    longest_prefetched: float = attrs.field(default=1.0, validator=gt(0))
     """Tasks that take longer are not prefetched, where `prefetch` is None."""
     prefetch_cap: int = attrs.field(default=64, validator=ge(1))
     """The most tasks that a worker prefetches, where `prefetch` is None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -13,6 +13,7 @@ from morphml_core.protocols import QueuedTask
 from morphml_distributed.dispatch.messages import Lease
 
 if TYPE_CHECKING:
+    from morphml_distributed.dispatch.board import Lane
     from morphml_distributed.dispatch.workers import WorkerState
 
 WAITING, LEASED, RUNNING, OVER = "waiting", "leased", "running", "over"
@@ -49,6 +50,13 @@ TABLE: Mapping[tuple[str, str], str] = {
 """From a state and an event to the next state.  What is not here must not happen."""
 
 _LONGEST_STORY = 200
+PHRASES: Mapping[str, str] = {
+    "submitted": "attempt {1} was submitted",
+    "assigned": "trial {0} is given to {1}",
+    "began": "trial {0} has begun on {1}",
+    "finished": "trial {0} has finished on {1}",
+}
+"""What comes with each task, for its number and the worker's name (or the attempt): kept short, and put into words when somebody asks."""
 
 
 class DispatchError(MorphMLError):
@@ -76,13 +84,14 @@ class Trial:
         self.number = number
         self.ended = ""
         self.losses: list[Loss] = []
-        self.story: list[tuple[float, str]] = []
+        self.story: list[tuple[float, str, str]] = []
 
-    def tell(self, now: float, text: str) -> None:
-        """Add a line to the story; of a long one the middle is left out."""
-        if len(self.story) >= _LONGEST_STORY:
-            del self.story[_LONGEST_STORY // 2]
-        self.story.append((now, text))
+    def tell(self, now: float, text: str, who: str = "") -> None:
+        """Add a line to the story; of a long one the middle is left out.  With `who`, the text is one of `PHRASES`."""
+        story = self.story
+        if len(story) >= _LONGEST_STORY:
+            del story[_LONGEST_STORY // 2]
+        story.append((now, text, who))
 
     @property
     def blamed(self) -> list[Loss]:
@@ -91,18 +100,19 @@ class Trial:
 
     def lines(self) -> list[str]:
         """The story, a line for each thing that happened, with its time."""
-        return [f"{time:.3f} {text}" for time, text in self.story]
+        number = self.number
+        return [f"{time:.3f} {PHRASES[text].format(number, who) if who else text}" for time, text, who in self.story]
 
 
 class Entry:
     """A submitted task whose outcome is still to be delivered.
 
-    `worker`, `lease` and `gpus` are set while it is leased; `allocated`: it holds resources of the worker, because it runs or should soon.
+    `lane` is where it waits; `worker`, `lease` and `gpus` are set while it is leased; `allocated`: it holds resources of the worker, because it runs or should soon.
     `revoked`: the worker was asked to give it back, for the worker of that name (empty: for anyone).
     """
 
     __slots__ = (
-        "allocated", "cancelled", "gpus", "lease", "number", "queued", "rank", "revoked", "sequence", "start", "state", "step", "task",
+        "allocated", "cancelled", "gpus", "lane", "lease", "number", "queued", "revoked", "sequence", "start", "state", "step", "task",
         "trial", "worker",
     )  # fmt: skip
 
@@ -113,7 +123,7 @@ class Entry:
         self.trial = trial
         self.sequence = sequence
         self.state = WAITING
-        self.rank: tuple[Any, ...] | None = None
+        self.lane: Lane | None = None
         self.start = 0.0
         self.lease: Lease | None = None
         self.worker: WorkerState | None = None

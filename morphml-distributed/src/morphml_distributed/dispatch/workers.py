@@ -11,7 +11,7 @@ import attrs
 from morphml_core.problem import Resources
 from morphml_core.protocols import WorkerView
 from morphml_distributed.dispatch import needs
-from morphml_distributed.dispatch.breaker import Breaker
+from morphml_distributed.dispatch.breaker import OPEN, Breaker
 from morphml_distributed.dispatch.messages import Capacity, Health, Lease
 from morphml_distributed.dispatch.needs import EPSILON
 from morphml_distributed.dispatch.rules import Rules
@@ -96,7 +96,7 @@ class WorkerState:
         self.seen: WorkerView | None = None
         self.strays: dict[Lease, Stray] = {}
         self.keys: dict[Any, Any] = {}
-        self.held: tuple[int, int] | None = None
+        self.held = 0
         self.state = LEFT
         self.session = 0
         self.expecting = 0
@@ -131,6 +131,13 @@ class WorkerState:
             and not (self.draining or self.resting or self.unhealthy)
             and self.breaker.allows(len(self.entries) + len(self.strays))
         )
+
+    def places(self, need: Resources) -> int:
+        """How many tasks of that need it may have at once, those that it prefetches included."""
+        if self.state is not READY or self.draining or self.unhealthy or self.breaker.state is OPEN:
+            return 0
+        count = needs.count(self.capacity, need)
+        return count + (self.credit if count and need.gpus <= EPSILON else 0)
 
     def has_room(self, need: Resources) -> bool:
         """Whether it can begin such a task now."""
@@ -265,15 +272,17 @@ class WorkerState:
         credit = 0
         if mean <= rules.longest_prefetched:
             wanted = max(1.0, rules.ahead / max(mean, 1e-6) * max(1, len(self.entries) - len(self.prefetched)))
-            credit = min(rules.prefetch_cap, 2 ** math.ceil(math.log2(wanted)))
+            credit = min(rules.prefetch_cap, 1 << (math.ceil(wanted) - 1).bit_length())
         changed, self.credit = credit != self.credit, credit
         return changed
 
     def view(self) -> WorkerView:
         """What schedulers see of it now; `seen` is what they saw last."""
-        has = self.has
+        has, seen = self.has, self.seen
         if has.gpus:
             free = Resources(self.cpus, self.memory, sum(self.gpu_share.values()), max(self.gpu_memory.values()), has.labels)  # fmt: skip
+        elif seen is not None and seen.capacity is has and (seen.free.cpus, seen.free.memory) == (self.cpus, self.memory):
+            free = seen.free
         else:
             free = Resources(self.cpus, self.memory, 0.0, 0, has.labels)
         seen = self.seen = WorkerView(self.name, has, free, tuple(self.runs), tuple(self.stealable), self.assigned)
