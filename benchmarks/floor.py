@@ -39,7 +39,10 @@ def floors(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for name in tables.matching(given.table):
         bench = tables.table(name, tables.data_folder(given.data))
         rng = np.random.default_rng(0)
-        yield {"table": name, "floor": {str(best): floor(bench, best, given.queries, given.runs, rng) for best in given.best}}
+        yield {
+            "table": name,
+            "floor": {str(best): floor(bench, best, given.queries, given.runs, rng) for best in given.best},
+        }
 
 
 def line(found: Mapping[str, Any]) -> str:

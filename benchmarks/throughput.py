@@ -12,6 +12,7 @@ the medians, and the median of the ratios to the better of Ray and Dask in the s
 from __future__ import annotations
 
 import argparse
+import logging
 import statistics
 import subprocess
 import sys
@@ -40,9 +41,9 @@ def ray(tasks: int, workers: int) -> float:
     """Tasks a second of Ray."""
     import ray
 
-    ray.init(num_cpus=workers, include_dashboard=False, logging_level="error", log_to_driver=False)
+    ray.init(num_cpus=workers, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     try:
-        remote = ray.remote(num_cpus=1)(lambda index: None)
+        remote: Any = ray.remote(num_cpus=1)(lambda index: None)
         return _mapped(tasks, lambda count: ray.get([remote.remote(index) for index in range(count)]))
     finally:
         ray.shutdown()
@@ -50,10 +51,12 @@ def ray(tasks: int, workers: int) -> float:
 
 def dask(tasks: int, workers: int) -> float:
     """Tasks a second of Dask."""
-    from distributed import Client, LocalCluster
+    import distributed
+
+    engine: Any = distributed  # its types are partly there
 
     options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
-    with LocalCluster(**options) as held, Client(held) as client:
+    with engine.LocalCluster(**options) as held, engine.Client(held) as client:
         return _mapped(tasks, lambda count: client.gather(client.map(lambda index: None, range(count), pure=False)))
 
 
