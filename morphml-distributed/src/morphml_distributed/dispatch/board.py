@@ -7,6 +7,7 @@ that has changed is sorted in again before the next decision.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappush
 from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,7 +19,7 @@ from morphml_distributed.dispatch.workers import WorkerState
 
 _LANES = 32
 _LOOKED_AT = 8
-_SLICE = 4000
+_SLICE = 2000
 """So many waiting tasks are ranked again at once; where there are more, the rest has its turn after the next events."""
 
 
@@ -204,7 +205,7 @@ class Ranking:
     def __init__(self, lane: Lane) -> None:
         self._line = lane.tasks
         self._left = iter(list(lane.tasks))
-        self._keys: list[Key] = []
+        self._heap: list[Key] = []
         self.done = False
         lane.tasks.begin()
 
@@ -213,8 +214,9 @@ class Ranking:
         entries = list(islice(self._left, most))
         live = self._line.live
         waiting = [entry for entry in entries if entry.sequence in live]
-        self._keys += [(rank, entry.sequence, entry) for rank, entry in zip(ranks(waiting), waiting, strict=True)]
+        for rank, entry in zip(ranks(waiting), waiting, strict=True):
+            heappush(self._heap, (rank, entry.sequence, entry))
         if len(entries) < most:
-            self._line.replace(self._keys)
+            self._line.replace(self._heap)
             self.done = True
         return len(entries)

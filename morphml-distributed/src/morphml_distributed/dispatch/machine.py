@@ -76,9 +76,9 @@ class Machine:
         out, office.out = office.out, []
         return out
 
-    def hush(self, frequent: bool) -> None:
+    def hush(self, hushed: bool) -> None:
         """Whether to leave out the notes that come with each task (assigned, began, finished), as nobody listens."""
-        self._office.hushed = frequent
+        self._office.hushed = hushed
 
     def _wake(self, now: float) -> None:
         office = self._office

@@ -106,9 +106,8 @@ class Line:
         """From now on remember what is added: all other keys are being made anew."""
         self._later = []
 
-    def replace(self, keys: list[Key]) -> None:
-        """These are the new keys of what waited at `begin`; what has gone meanwhile may be among them."""
-        heapify(keys)
+    def replace(self, heap: list[Key]) -> None:
+        """These are the new keys of what waited at `begin`, as a heap; what has gone meanwhile may be among them."""
         for key in self._later or ():
-            heappush(keys, key)
-        self._heap, self._later = keys, None
+            heappush(heap, key)
+        self._heap, self._later = heap, None

@@ -11,7 +11,7 @@ import attrs
 from morphml_core.problem import Resources
 from morphml_core.protocols import WorkerView
 from morphml_distributed.dispatch import needs
-from morphml_distributed.dispatch.breaker import OPEN, Breaker
+from morphml_distributed.dispatch.breaker import CLOSED, OPEN, Breaker
 from morphml_distributed.dispatch.messages import Capacity, Health, Lease
 from morphml_distributed.dispatch.needs import EPSILON
 from morphml_distributed.dispatch.rules import Rules
@@ -129,7 +129,7 @@ class WorkerState:
         return (
             self.state is READY
             and not (self.draining or self.resting or self.unhealthy)
-            and self.breaker.allows(len(self.entries) + len(self.strays))
+            and (self.breaker.state is CLOSED or self.breaker.allows(len(self.entries) + len(self.strays)))
         )
 
     def places(self, need: Resources) -> int:
@@ -246,7 +246,9 @@ class WorkerState:
     def promote(self) -> None:
         """Let prefetched tasks hold resources, as far as they fit: the worker begins them now."""
         if not self.entries and not self.strays:
-            self.recount()  # forgets what rounding has left
+            self.cpus, self.memory = self.capacity.cpus, self.capacity.memory  # forgets what rounding has left
+            if self.gpu_share:
+                self.recount()
         while self.prefetched:
             fitting = next(self._fitting(), None)
             if fitting is None:

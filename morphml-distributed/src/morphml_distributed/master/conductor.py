@@ -53,6 +53,7 @@ class Conductor:
     def feed(self, events: Iterable[m.Event]) -> None:
         """Tell the dispatcher what has happened, and do what it says."""
         now = self.clock()
+        self.machine.hush(not any([observer.frequent for observer in self._observers]))
         try:
             self._handle(list(events), now)
         except Exception as error:
@@ -66,32 +67,31 @@ class Conductor:
         found: list[Report | Outcome] = []
         while pending:
             again: list[m.Event] = []
-            for event in pending:
-                if type(event) is m.Submitted:
-                    for observer in self._observers:
+            for observer in self._observers:
+                for event in pending:
+                    if type(event) is m.Submitted:
                         observer.submitted(event.task)
-                for instruction in self.machine.handle(event, now):
-                    self._follow(instruction, found, again)
+            for instruction in self.machine.handle_all(pending, now):
+                kind = type(instruction)
+                if kind is m.Note:
+                    for observer in self._observers:
+                        observer.noted(instruction)
+                elif kind is m.Deliver:
+                    found.append(instruction.message)
+                    for observer in self._observers:
+                        observer.delivered(instruction.message)
+                else:
+                    again.extend(self._send(instruction))
             pending = again
         if found:
             self._deliver(found)
-
-    def _follow(self, instruction: m.Instruction, found: list[Report | Outcome], again: list[m.Event]) -> None:
-        if type(instruction) is m.Note:
-            for observer in self._observers:
-                observer.noted(instruction)
-        elif type(instruction) is m.Deliver:
-            found.append(instruction.message)
-            for observer in self._observers:
-                observer.delivered(instruction.message)
-        else:
-            again.extend(self._send(instruction))
 
     def _send(self, instruction: Any) -> Iterable[m.Event]:
         session = self.sessions.get(instruction.worker)
         if session is None:
             return ()
-        if type(instruction) is m.Evict:
+        kind = type(instruction)
+        if kind is m.Evict:
             if instruction.session == session.number:
                 session.close(instruction.reason)
             return ()
@@ -99,10 +99,10 @@ class Conductor:
             session.send(codec.frame_of(instruction))
         except codec.WireError as error:
             return self._unsendable(session, instruction, str(error))
-        if type(instruction) is m.Assign:
+        if kind is m.Assign:
             self.given += 1
             session.leases.add(instruction.lease)
-        elif type(instruction) is m.Acknowledge:
+        elif kind is m.Acknowledge:
             session.leases.discard(instruction.lease)
         return ()
 

@@ -24,6 +24,11 @@ FREQUENT = frozenset({"assigned", "began", "finished"})
 class Teller:
     """Tells through `logging`: what needs a person as a warning, the rest as information, what each trial brings for debugging."""
 
+    @property
+    def frequent(self) -> bool:
+        """Only for debugging."""
+        return logger.isEnabledFor(logging.DEBUG)
+
     def submitted(self, task: Task) -> None:
         """Nothing to tell."""
 
@@ -48,6 +53,8 @@ class LogFile:
 
     A disk that is full stops the log, not the master.  Raises `MorphMLError` where the file cannot be opened.
     """
+
+    frequent = True
 
     def __init__(self, path: Path, term: int, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         try:

@@ -30,6 +30,8 @@ _HEALTH = {
 class Tally:
     """Counts what happens; an observer of the master.  Read from another thread, it may be one event behind."""
 
+    frequent = True
+
     def __init__(self) -> None:
         self.submissions = 0
         self.reports = 0

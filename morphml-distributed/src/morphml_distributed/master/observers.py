@@ -11,6 +11,10 @@ from morphml_distributed.dispatch.messages import Note
 class Observer(Protocol):
     """Called in the master's loop; quick, and never raises."""
 
+    @property
+    def frequent(self) -> bool:
+        """Whether it wants the notes that come with each task: assigned, began, finished."""
+
     def submitted(self, task: Task) -> None:
         """The search wants a task run."""
 

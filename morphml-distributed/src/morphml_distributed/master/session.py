@@ -45,17 +45,20 @@ class Session:
         self._frames: deque[pb.MasterFrame] = deque()
         self._change = asyncio.Event()
         self.closing = asyncio.Event()
+        self._closed = False
 
     def send(self, frame: pb.MasterFrame) -> None:
         """Queue a frame.  A worker that does not read what is queued is cut off."""
-        if self.closing.is_set():
+        if self._closed:
             return
-        if len(self._frames) >= BACKLOG:
-            self._frames.clear()
+        frames = self._frames
+        if len(frames) >= BACKLOG:
+            frames.clear()
             self.close(f"it does not read what it is sent: {BACKLOG} frames wait")
             return
-        self._frames.append(frame)
-        self._change.set()
+        frames.append(frame)
+        if len(frames) == 1:
+            self._change.set()
 
     def close(self, reason: str = "") -> None:
         """End the stream after what is queued; with a reason, the worker is told it."""
@@ -64,6 +67,7 @@ class Session:
         if reason:
             self._frames.append(pb.MasterFrame(evict=pb.Evict(reason=reason)))
         self.reason = self.reason or reason
+        self._closed = True
         self.closing.set()
         self._change.set()
 

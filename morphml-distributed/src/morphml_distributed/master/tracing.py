@@ -19,6 +19,8 @@ class Spans:
     Raises `MorphMLError` where the extra `tracing` is not installed.
     """
 
+    frequent = True
+
     def __init__(self, experiment: str, processor: SpanProcessor | None = None) -> None:
         try:
             from opentelemetry.sdk.resources import Resource

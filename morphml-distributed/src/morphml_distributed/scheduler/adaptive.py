@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import attrs
+import numpy as np
 
 from morphml_core.plugins.component import scheduler
 from morphml_core.protocols import QueuedTask, Rank, WorkerView
@@ -50,6 +51,13 @@ class Adaptive:
         """The time at which it was queued, less a multiple of its expected duration."""
         work = self._works[queued.task.number] = self._now.work(queued.features)
         return (queued.since - self._overtake * math.exp(work),)
+
+    def task_ranks(self, queue: Sequence[QueuedTask]) -> list[Rank]:
+        """What `task_rank` gives for each, up to rounding."""
+        works = self._now.works([queued.features for queued in queue])
+        self._works.update(zip([queued.task.number for queued in queue], works.tolist(), strict=True))
+        ranks = np.array([queued.since for queued in queue]) - self._overtake * np.exp(works)
+        return list(zip(ranks.tolist(), strict=True))
 
     def worker_rank(self, worker: WorkerView) -> Rank:
         """When it would have finished a task, counting what it has, in steps of a tenth; among equals the share of it that is taken."""

@@ -41,6 +41,19 @@ class Predictions:
         found: float = sum(map(operator.mul, self.coefficients, _columns(features)))
         return min(max(found, LEAST), MOST)
 
+    def works(self, features: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+        """`work` of each, all of them at once."""
+        try:
+            columns = np.array(features, dtype=np.float64)
+        except ValueError:  # not of one length
+            return np.array([self.work(each) for each in features])
+        if columns.ndim != 2 or columns.shape[1] < 2:
+            return np.array([self.work(each) for each in features])
+        columns[:, :2] = np.log(np.maximum(columns[:, :2], SHORTEST))
+        used = np.array(self.coefficients[1 : 1 + columns.shape[1]])
+        found: NDArray[np.float64] = self.coefficients[0] + columns[:, : len(used)] @ used
+        return np.clip(found, LEAST, MOST)
+
     def pace(self, worker: str) -> float:
         """Log of how many times longer than an average worker this one takes; 0 for one that is not known."""
         return self.paces.get(worker, 0.0)
