@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from morphml_core.problem import Resources
 from morphml_core.protocols import QueuedTask, Rank, Scheduler, Stealing
-from morphml_distributed.dispatch.queues import Crowd, Key, Line
+from morphml_distributed.dispatch.queues import Crowd, Line, Place
 from morphml_distributed.dispatch.tasks import Entry
 from morphml_distributed.dispatch.workers import WorkerState
 
@@ -99,7 +99,7 @@ class Board:
     def add(self, entry: Entry) -> None:
         """A task waits."""
         lane = entry.lane = self.lane(entry.task.resources)
-        lane.tasks.add((self._scheduler.task_rank(entry.queued), entry.sequence, entry))
+        lane.tasks.add((self._scheduler.task_rank(entry.queued), entry.sequence), entry)
         self.waiting += 1
 
     def remove(self, entry: Entry) -> None:
@@ -190,7 +190,7 @@ class Board:
                 head = lane.tasks.first
                 if best is None or head < best:
                     best, found = head, lane
-        return None if found is None else (found, best[2])
+        return None if found is None else (found, found.tasks.live[best[1]])
 
     def queued(self) -> Iterator[QueuedTask]:
         """All that wait."""
@@ -205,18 +205,25 @@ class Ranking:
     def __init__(self, lane: Lane) -> None:
         self._line = lane.tasks
         self._left = iter(list(lane.tasks))
-        self._heap: list[Key] = []
-        self.done = False
+        self._heap: list[Place] = []
+        self._replaced = self.done = False
         lane.tasks.begin()
 
     def go_on(self, ranks: Any, most: int) -> int:
         """Rank so many more.  The work that was done, in tasks."""
+        if self._replaced:
+            return self._forget(most)
         entries = list(islice(self._left, most))
         live = self._line.live
         waiting = [entry for entry in entries if entry.sequence in live]
         for rank, entry in zip(ranks(waiting), waiting, strict=True):
-            heappush(self._heap, (rank, entry.sequence, entry))
+            heappush(self._heap, (rank, entry.sequence))
         if len(entries) < most:
-            self._line.replace(self._heap)
-            self.done = True
+            self._heap, self._replaced = self._line.replace(self._heap), True
         return len(entries)
+
+    def _forget(self, most: int) -> int:
+        """Let go of the former keys, bit by bit too: to free a hundred thousand of them takes 30 ms."""
+        del self._heap[-10 * most :]
+        self.done = not self._heap
+        return most

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 Key: TypeAlias = "tuple[Any, int, Any]"
 """A rank, a number that is that of the item alone, and the item."""
+Place: TypeAlias = "tuple[Any, int]"
+"""A rank, and a number that is that of the item alone."""
 
 _DEAD = 64
 """A heap is made anew when it has more than so many dead keys, and more dead ones than others."""
@@ -60,14 +62,17 @@ class Crowd:
 
 
 class Line:
-    """Items whose ranks stay what they are, until all of them are made anew.  `live` are those that wait, by their numbers."""
+    """Items whose ranks stay what they are, until all of them are made anew.  `live` are those that wait, by their numbers.
+
+    Keys do not have the item: the garbage collector has no interest in them then, however many there are.
+    """
 
     __slots__ = ("_heap", "_later", "live")
 
     def __init__(self) -> None:
         self.live: dict[int, Any] = {}
-        self._heap: list[Key] = []
-        self._later: list[Key] | None = None
+        self._heap: list[Place] = []
+        self._later: list[Place] | None = None
 
     def __len__(self) -> int:
         return len(self.live)
@@ -75,9 +80,9 @@ class Line:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.live.values())
 
-    def add(self, key: Key) -> None:
+    def add(self, key: Place, item: Any) -> None:
         """One more waits."""
-        self.live[key[1]] = key[2]
+        self.live[key[1]] = item
         heappush(self._heap, key)
         if self._later is not None:
             self._later.append(key)
@@ -93,7 +98,7 @@ class Line:
             heapify(heap)
 
     @property
-    def first(self) -> Key:
+    def first(self) -> Place:
         """The key of the lowest rank.  There must be one."""
         heap, live = self._heap, self.live
         key = heap[0]
@@ -106,8 +111,9 @@ class Line:
         """From now on remember what is added: all other keys are being made anew."""
         self._later = []
 
-    def replace(self, heap: list[Key]) -> None:
-        """These are the new keys of what waited at `begin`, as a heap; what has gone meanwhile may be among them."""
+    def replace(self, heap: list[Place]) -> list[Place]:
+        """These are the new keys of what waited at `begin`, as a heap; what has gone meanwhile may be among them.  The former ones."""
         for key in self._later or ():
             heappush(heap, key)
-        self._heap, self._later = heap, None
+        former, self._heap, self._later = self._heap, heap, None
+        return former

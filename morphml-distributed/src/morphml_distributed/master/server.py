@@ -29,6 +29,7 @@ from morphml_distributed.master.handlers import Received, handlers
 from morphml_distributed.master.joining import Door, Joining, Terms
 from morphml_distributed.master.logs import logger
 from morphml_distributed.master.mailbox import Mailbox
+from morphml_distributed.master.memory import Attic
 from morphml_distributed.master.observers import Observer
 from morphml_distributed.master.vigil import Vigil
 from morphml_distributed.master.watch import Watching
@@ -130,6 +131,8 @@ class Master:
         self._calls = Calls(joining, self._watching, self._artifacts)
         self.slots = 1
         self.port = 0
+        self._attic = Attic()
+        self._attic.open()
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._run, name="master", daemon=True)
         self._thread.start()
@@ -201,6 +204,7 @@ class Master:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(5.0)
         self._artifacts.close()
+        self._attic.close()
 
     def _broken(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What nobody has caught is told; the search has heard of an error of the dispatcher already."""
