@@ -287,6 +287,19 @@ class Clocked(Protocol):
         """Gives seconds; never goes back."""
 
 
+@runtime_checkable
+class Simulated(Clocked, Protocol):
+    """What an executor with simulated workers has: how many there are, and how busy they were.  `morphml run` says it at the end."""
+
+    @property
+    def workers(self) -> int:
+        """How many workers it simulates."""
+
+    @property
+    def utilization(self) -> float:
+        """The share of their time that went into evaluations, from 0 to 1."""
+
+
 @attrs.frozen
 class QueuedTask:
     """A task that waits in a master's queue.

@@ -251,6 +251,10 @@ def test_a_simulation_says_what_workers_would_bring_and_records_nothing(tmp_path
         "Simulated: 32 workers would take 2 min, busy 100% of it.",
     ]
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix) == ["evaluator.py", "sim.yaml"]
+    named = ["--set", "executor={name: simulated, workers: 32, duration: 60}", "--json"]
+    recorded = CliRunner().invoke(main, ["run", str(config), *named])
+    assert recorded.stderr.splitlines()[:2] == found.output.splitlines()[:2]
+    assert json.loads(recorded.stdout)["simulated"] == {"workers": 32, "seconds": 120.0, "utilization": 1.0}
     wrong = CliRunner().invoke(main, ["run", str(config), "--simulate", "32"])
     assert wrong.exit_code == 2
     assert "--simulate takes NAME=VALUE,... such as workers=32,failures=0.05, but it is '32'" in wrong.output

@@ -15,7 +15,7 @@ import click
 from morphml_core.cli import common, export
 from morphml_core.errors import MorphMLError
 from morphml_core.problem import Trial, TrialState
-from morphml_core.protocols import Exporter
+from morphml_core.protocols import Exporter, Simulated
 from morphml_core.report.format import counted, duration, first_line, metrics, number
 
 if TYPE_CHECKING:
@@ -100,14 +100,10 @@ def simulation(options: str) -> list[str]:
 def _simulate(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
     """Run on a virtual clock; nothing is recorded, exported or reported.  The summary gets the key simulated."""
     reason = experiment.run()
-    executor, seconds = experiment.executor, experiment.state.elapsed()
-    assert executor is not None
-    busy = getattr(executor, "utilization", 0.0)
     say(f"Ended: {reason}.")
-    say(f"Simulated: {counted(executor.slots, 'worker')} would take {duration(seconds)}, busy {busy:.0%} of it.")
+    simulated = _say_simulated(experiment, say)
     _say_best(experiment, say)
-    found = {"workers": executor.slots, "seconds": seconds, "utilization": busy}
-    return {**experiment.summary(), "reason": reason, "simulated": found}
+    return {**experiment.summary(), "reason": reason, **simulated}
 
 
 def _search(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
@@ -119,9 +115,21 @@ def _search(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
             click.echo(f"Interrupted; nothing is lost. `morphml run {shlex.quote(config)}` goes on.", err=True)
         raise
     say(f"Ended: {reason}.")
+    simulated = _say_simulated(experiment, say)
     _say_best(experiment, say)
     exported = _export(experiment, say)
-    return {**experiment.summary(), "reason": reason, "report": _report(experiment, say), "export": exported}
+    handed = {"report": _report(experiment, say), "export": exported}
+    return {**experiment.summary(), "reason": reason, **handed, **simulated}
+
+
+def _say_simulated(experiment: Experiment, say: Say) -> dict[str, Any]:
+    """What the workers would take, where they were simulated ones: for the summary, the key simulated; else nothing."""
+    executor = experiment.executor
+    if not isinstance(executor, Simulated):
+        return {}
+    workers, seconds, busy = executor.workers, experiment.state.elapsed(), executor.utilization
+    say(f"Simulated: {counted(workers, 'worker')} would take {duration(seconds)}, busy {busy:.0%} of it.")
+    return {"simulated": {"workers": workers, "seconds": seconds, "utilization": busy}}
 
 
 def _say_best(experiment: Experiment, say: Say) -> None:

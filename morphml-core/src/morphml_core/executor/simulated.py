@@ -53,9 +53,14 @@ class SimulatedExecutor:
         self._closed = False
 
     @property
+    def workers(self) -> int:
+        """How many evaluations run at once."""
+        return self._config.workers
+
+    @property
     def slots(self) -> int:
         """The number of workers."""
-        return self._config.workers
+        return self.workers
 
     @property
     def clock(self) -> Callable[[], float]:

@@ -82,6 +82,11 @@ class SimulatedClusterExecutor:
         return self.cluster.slots(self._need)
 
     @property
+    def workers(self) -> int:
+        """How many machines there are."""
+        return len(self.cluster.workers)
+
+    @property
     def clock(self) -> Callable[[], float]:
         """Gives the simulated seconds."""
         timeline = self.cluster.timeline
