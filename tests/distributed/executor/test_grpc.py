@@ -146,7 +146,7 @@ def test_a_port_that_is_taken_is_said(tmp_path):
         with pytest.raises(MorphMLError) as caught:
             GrpcExecutor(Config(address), specified(behaviours(), "search", tmp_path))
     assert str(caught.value) == (
-        f"the master cannot listen on {address}: the port is taken, or the address is none of this machine"
+        f"the master cannot listen on {address}: the port is taken; end what listens there, or name another port (0: any that is free)"
     )
 
 

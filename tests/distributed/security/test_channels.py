@@ -269,7 +269,7 @@ def test_no_plain_connection_goes_beyond_this_machine():
     server.stop(None)
 
 
-def test_a_port_that_is_taken_is_said():
+def test_a_port_that_is_taken_is_said(capfd):
     with listening(Security()) as address:
         server = grpc.server(ThreadPoolExecutor(1), options=channels.OPTIONS)
         with pytest.raises(SecurityError) as caught:
@@ -277,8 +277,28 @@ def test_a_port_that_is_taken_is_said():
         server.stop(None)
     assert (
         str(caught.value)
-        == f"the master cannot listen on {address}: the port is taken, or the address is none of this machine"
+        == f"the master cannot listen on {address}: the port is taken; end what listens there, or name another port (0: any that is free)"
     )
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("192.0.2.1", "the address is none of this machine; 0.0.0.0 stands for all that it has"),
+        (
+            "no-such-host.invalid",
+            "there is no such host; write an address of this machine, or 0.0.0.0 for all that it has",
+        ),
+    ],
+)
+def test_an_address_of_another_machine_is_said(host, why, capfd):
+    server = grpc.server(ThreadPoolExecutor(1))
+    with pytest.raises(SecurityError) as caught:
+        channels.bind(server, f"{host}:4567", Security(insecure=True))
+    server.stop(None)
+    assert str(caught.value) == f"the master cannot listen on {host}:4567: {why}"
+    assert capfd.readouterr() == ("", "")
 
 
 def changed(cluster, **files):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from morphml_distributed.security.settings import (
     SecurityError,
     check_connecting,
     check_listening,
+    host_of,
     is_loopback,
 )
 from morphml_distributed.wire.limits import MESSAGE
@@ -43,6 +46,12 @@ OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.so_reuseport", 0),
 )
 """What both ends tell gRPC; a server is made with them: `grpc.aio.server(options=OPTIONS)`."""
+_REASONS = {
+    errno.EADDRINUSE: "the port is taken; end what listens there, or name another port (0: any that is free)",
+    errno.EADDRNOTAVAIL: "the address is none of this machine; 0.0.0.0 stands for all that it has",
+    errno.EACCES: "ports below 1024 belong to root; name a higher one",
+    socket.EAI_NONAME: "there is no such host; write an address of this machine, or 0.0.0.0 for all that it has",
+}
 _CLIENT: Sequence[tuple[str, Any]] = (
     *OPTIONS,
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -75,14 +84,26 @@ def bind(server: grpc.Server | grpc.aio.Server, address: str, security: Security
     """Let a server listen on HOST:PORT, and return its port.  Raises `SecurityError` where it may not, or cannot."""
     check_listening(address, security)
     credentials = server_credentials(security)
+    _try(address)
     try:
         if credentials is None:
             return server.add_insecure_port(address)
         return server.add_secure_port(address, credentials)
     except (RuntimeError, ValueError):
-        raise SecurityError(
-            f"the master cannot listen on {address}: the port is taken, or the address is none of this machine"
-        ) from None
+        raise SecurityError(f"the master cannot listen on {address}; name a free port of this machine") from None
+
+
+def _try(address: str) -> None:
+    """Listen there for a moment: where that fails, gRPC would print a line of its own, and could not say why."""
+    host, port = host_of(address), int(address.rpartition(":")[2])
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except OSError as error:
+        why = _REASONS.get(error.errno or 0, error.strerror)
+        raise SecurityError(f"the master cannot listen on {address}: {why}") from None
 
 
 def open_channel(address: str, security: Security) -> grpc.Channel:
