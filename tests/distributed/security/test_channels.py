@@ -169,7 +169,9 @@ def test_without_a_certificate_nobody_gets_in(cluster, master):
 
 def test_a_plain_connection_is_refused(cluster, master):
     channel = channels.open_channel(master, Security(token_file=cluster.worker.token_file))
-    assert refused(channel, Security(), master) == CLOSED.format(master) + "does it want TLS?"
+    assert refused(channel, Security(), master) == CLOSED.format(master) + (
+        "where it wants TLS, give --authority, --certificate and --key (and --token-file)"
+    )
 
 
 def test_a_certificate_of_another_authority_is_refused():

@@ -81,7 +81,8 @@ def test_without_certificates_it_says_why_it_waits(master, join, until, files):
     worker = join()
     until(lambda: "waiting" in worker.lines.text)
     assert worker.lines.text == (
-        f"there is no connection to the master at {master.address}: it has closed the connection; does it want TLS?; waiting\n"
+        f"there is no connection to the master at {master.address}: it has closed the connection; "
+        "where it wants TLS, give --authority, --certificate and --key (and --token-file); waiting\n"
     )
 
 

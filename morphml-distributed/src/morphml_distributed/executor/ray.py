@@ -55,6 +55,7 @@ _ASK = 20.0
 _CLOSING = 3.0
 _RETRY = 5.0
 _SILENCE = 10.0
+_REMEMBERED = 100_000
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -80,7 +81,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._letters: list[tuple[int, int, str, Sequence[Report]]] = []
-        self._cancelled: set[tuple[int, int]] = set()
+        self._cancelled: dict[tuple[int, int], None] = {}
         self._filled = asyncio.Event()
 
     async def tell(self, number: int, attempt: int, where: str, reports: Sequence[Report]) -> bool:
@@ -92,7 +93,9 @@ class Mailbox:
 
     async def cancel(self, number: int, attempt: int) -> None:
         """That task is to end."""
-        self._cancelled.add((number, attempt))
+        self._cancelled[number, attempt] = None
+        if len(self._cancelled) > _REMEMBERED:  # those that were cancelled first have ended long ago
+            del self._cancelled[next(iter(self._cancelled))]
 
     async def take(self, wait: float) -> list[tuple[int, int, str, Sequence[Report]]]:
         """What has come; waits at most `wait` seconds for the first of it."""

@@ -17,6 +17,7 @@ from morphml_distributed.dispatch.messages import Note
 BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 86400.0)
 """Upper bounds of the durations of trials, in seconds."""
 
+_GONE = ("lost", "left")
 _HEALTH = {
     "cpu": "Share of its CPU that is busy.",
     "memory": "Share of its memory that is used.",
@@ -80,7 +81,7 @@ class ClusterCollector(Collector):
         held = self._snapshot()
         if held is not None:
             yield from self._cluster(held)
-            yield from self._health(held["workers"])
+            yield from self._health([worker for worker in held["workers"] if worker["state"] not in _GONE])
 
     def _counts(self) -> Iterator[Metric]:
         tally = self._tally

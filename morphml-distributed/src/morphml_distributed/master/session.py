@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-import attrs
-
 from morphml_distributed.dispatch import messages as m
 from morphml_distributed.wire import limits
 from morphml_distributed.wire import morphml_pb2 as pb
@@ -85,11 +83,3 @@ class Session:
             size += length
             taken.append(self._frames.popleft())
         return taken
-
-
-@attrs.frozen
-class Unable:
-    """A worker that is connected and cannot work for this experiment, or was refused; for who looks on."""
-
-    worker: str
-    reason: str

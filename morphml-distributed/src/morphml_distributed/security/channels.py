@@ -136,7 +136,7 @@ def unreachable(details: str, address: str, security: Security) -> str:
     if "Socket closed" in details and security.tls:
         return f"{what}: it has closed the connection; is the certificate here one for workers, of its authority, and not expired?"
     if "Socket closed" in details:
-        return f"{what}: it has closed the connection; does it want TLS?"
+        return f"{what}: it has closed the connection; where it wants TLS, give --authority, --certificate and --key (and --token-file)"
     if "Connection refused" in details:
         return f"{what}: nobody listens there"
     return f"{what}: {details.rpartition('last error: ')[2] or 'it does not answer'}"
