@@ -35,6 +35,7 @@ import situations
 import stage
 from morphml_core.plugins.component import ComponentRef
 from morphml_core.plugins.loader import Loader
+from morphml_core.plugins.units import Seconds
 from morphml_core.problem import Outcome, Resources, Task
 from morphml_core.protocols import Scheduler
 from morphml_core.space.decisions import Genotype
@@ -70,7 +71,7 @@ class Crowd:
     def __init__(self, policy: Scheduler, workers: int, waiting: int) -> None:
         self.now = 0.0
         self._rng = np.random.default_rng(0)
-        self._machine = Machine(Rules(heartbeat=stage.QUIET), policy, 1)
+        self._machine = Machine(Rules(heartbeat=Seconds(stage.QUIET)), policy, 1)
         self._held: dict[str, list[tuple[Lease, Task]]] = {f"w{index}": [] for index in range(workers)}
         self._features: dict[int, tuple[float, ...]] = {}
         self._speeds = {name: float(self._rng.lognormal(0.0, 0.5)) for name in self._held}
@@ -147,7 +148,7 @@ def decisions(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def played(loader: Loader, policy: str, name: str, seed: int, given: argparse.Namespace) -> dict[str, float]:
     """All measures of one policy in one situation, by one seed."""
     play = situations.SITUATIONS[name].play(np.random.default_rng(seed), given.size)
-    rules = Rules(heartbeat=stage.QUIET, prefetch=given.prefetch)
+    rules = Rules(heartbeat=Seconds(stage.QUIET), prefetch=given.prefetch)
     found = stage.Stage(scheduler(loader, policy), play.sites, rules, seed, given.lean).run(play.jobs, play.more)
     return {measure: compute(found) for measure, compute in situations.MEASURES.items()}
 

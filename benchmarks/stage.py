@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from morphml_core.plugins.units import Seconds
 from morphml_core.problem import Budget, Outcome, Resources, Task
 from morphml_core.protocols import Scheduler
 from morphml_core.space.decisions import Genotype
@@ -36,7 +37,7 @@ from morphml_distributed.dispatch.rules import Rules
 GIB = 2**30
 QUIET = 1e7
 """The heartbeat in seconds: workers that cannot fail need none."""
-RULES = Rules(heartbeat=QUIET)
+RULES = Rules(heartbeat=Seconds(QUIET))
 LATENCY = 0.001
 """Seconds of a message's way."""
 

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -38,7 +39,9 @@ Commands:
 
 def test_help(shell):
     done = shell("--help")
-    assert (done.returncode, done.stdout, done.stderr) == (0, HELP, "")
+    assert (done.returncode, done.stdout[: len(HELP)], done.stderr) == (0, HELP, "")
+    others = [line.split()[0] for line in done.stdout[len(HELP) :].splitlines()]
+    assert others == sorted({point.name for point in entry_points(group="morphml.command")})
 
 
 def test_version(shell):
@@ -50,6 +53,7 @@ def test_version(shell):
 def test_help_imports_nothing_heavy():
     code = """
 import sys
+from importlib.metadata import entry_points
 from morphml_core.cli import main
 try:
     main(["--help"])

@@ -101,7 +101,7 @@ def master(tmp_path):
     def make(specification=SPECIFICATION, **options):
         artifacts = local.component.create(local.component.config(str(tmp_path / "artifacts")), "digits")
         work = Work(BehaviourSpace(), BehaviourEvaluator(), artifacts, specification)
-        executor = GrpcExecutor(Config(**{"listen": "127.0.0.1:0", "heartbeat": 1.0, **options}), work)
+        executor = GrpcExecutor(Config(**{"listen": "127.0.0.1:0", **options}), work)
         made.append(executor)
         return executor
 

@@ -17,6 +17,7 @@ import pytest
 
 from morphml_core.testing.executor import collect, outcomes, task
 from morphml_distributed.dispatch.messages import Capacity, Held, Lease
+from morphml_distributed.dispatch.rules import Rules
 from morphml_distributed.wire import morphml_pb2 as pb
 from morphml_distributed.wire.joining import Greeting, hello_message
 
@@ -174,7 +175,7 @@ def works(executor, peer):
 
 @pytest.mark.timeout(900)
 def test_random_frames(master, peer, until):
-    executor = master(silence=1000.0)
+    executor = master(rules=Rules(stalled=1000.0))
     fuzzer = Fuzzer(executor.address, random.Random(SEED))
     while fuzzer.sent < FRAMES // 5:
         fuzzer.stream()
@@ -234,7 +235,8 @@ def test_a_worker_that_does_not_read_is_cut_off(master, peer, monkeypatch, until
 
 def test_streams_are_opened_at_no_more_than_a_rate(master, peer):
     executor = master()
-    executor._master._door._meter.burst = 3.0
+    meter = executor._master._door._meter
+    meter.rate, meter.burst = 0.001, 3.0
     first = [peer(executor, f"peer-{index}") for index in range(3)]
     for each in first:
         each.challenge()

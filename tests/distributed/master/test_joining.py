@@ -6,6 +6,7 @@ import pytest
 from morphml_core.problem import Cause, Outcome, Report
 from morphml_core.testing.executor import collect, outcomes, task
 from morphml_distributed.dispatch.messages import Held, Lease
+from morphml_distributed.dispatch.rules import Rules
 from morphml_distributed.security.tokens import WORKER, proof
 from morphml_distributed.wire import codec
 from morphml_distributed.wire import morphml_pb2 as pb
@@ -142,7 +143,7 @@ def test_a_name_is_taken_while_its_worker_lives(master, peer, until):
 
 
 def test_the_name_of_a_silent_worker_is_free(master, peer):
-    executor = master(heartbeat=0.2)
+    executor = master(rules=Rules(heartbeat=0.2))
     first = peer(executor).join()
     time.sleep(0.4)
     second = peer(executor).join()
@@ -243,7 +244,7 @@ def test_closing_gives_an_outcome_for_everything_and_ends_streams_cleanly(master
 
 
 def test_the_search_hears_that_a_worker_is_lost_and_another_gets_the_next_attempt(master, peer):
-    executor = master(heartbeat=0.2)
+    executor = master(rules=Rules(heartbeat=0.2))
     first = peer(executor, "first").join()
     executor.submit(task(1))
     lease, _, _ = codec.task_of(first.hear("assign"))

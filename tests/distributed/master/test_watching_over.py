@@ -18,6 +18,7 @@ from morphml_core.errors import MorphMLError
 from morphml_core.problem import Cause, Outcome, Report
 from morphml_core.testing.executor import collect, outcomes, task
 from morphml_distributed.dispatch.messages import Health, Note
+from morphml_distributed.dispatch.rules import Rules
 from morphml_distributed.master.logs import LogFile
 from morphml_distributed.master.tracing import Spans
 from morphml_distributed.wire import codec
@@ -43,7 +44,7 @@ def samples(executor):
 
 
 def test_metrics_tell_what_happened(master, peer, until):
-    executor = master(metrics="127.0.0.1:0", heartbeat=5.0)
+    executor = master(metrics="127.0.0.1:0", rules=Rules(heartbeat=5.0))
     worker = peer(executor).join()
     worker.say(codec.heartbeat_frame(Health(0.25, 0.5, 10**12), 0, ()))
     for number in range(2):
@@ -186,7 +187,7 @@ def told(caplog):
 
 
 def test_a_person_hears_where_it_listens_and_that_nobody_comes(master, peer, caplog, until):
-    executor = master(silence=0.3)
+    executor = master(rules=Rules(stalled=0.3))
     executor.submit(task(1))
     until(lambda: len(told(caplog)) == 2)
     worker = peer(executor).join()

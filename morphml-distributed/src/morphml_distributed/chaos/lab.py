@@ -45,7 +45,7 @@ class Setup:
             },
             "evaluator": {"name": "function", "function": f"morphml_distributed.chaos.evaluation:{function}"},
             "optimizer": {"name": "regularized_evolution", "population": 12, "sample": 3},
-            "executor": {"name": "grpc", "listen": listen, **security, "poison": 1000},
+            "executor": {"name": "grpc", "listen": listen, **security, "rules": {"poison": 1000}},
             "reproducible": {"window": 8},
             "trial": {"retries": 1000},
             "storage": self.storage,

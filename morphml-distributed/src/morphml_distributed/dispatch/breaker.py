@@ -16,7 +16,7 @@ class Breaker:
         self._rules = rules
         self.state = CLOSED
         self.until = 0.0
-        self.cooldown = rules.cooldown
+        self.cooldown: float = rules.cooldown
         self._lost: set[int] = set()
         self._failed: set[int] = set()
 

@@ -13,7 +13,7 @@ import attrs
 
 from morphml_core.errors import MorphMLError
 from morphml_core.plugins.component import Part, executor, part
-from morphml_core.plugins.units import Bytes, Seconds
+from morphml_core.plugins.units import Bytes
 from morphml_core.problem import Outcome, Report, Task
 from morphml_core.protocols import Artifacts, Scheduler, Workload
 from morphml_distributed.dispatch import messages as m
@@ -57,16 +57,8 @@ class Config:
     """Listen beyond this machine without TLS and without a token: where everybody on the network is trusted."""
     scheduler: Part[Scheduler] = part("scheduler", default="fifo")
     """Which waiting task goes to which worker."""
-    heartbeat: Seconds = attrs.field(default=Seconds(1.0), validator=_between(0.05, 600.0))
-    """Between two signs of life of a worker."""
-    poison: int = attrs.field(default=3, validator=attrs.validators.ge(1))
-    """A trial with which so many workers or processes have died is put aside."""
-    patience: Seconds = attrs.field(default=Seconds(60.0), validator=_between(0.1))
-    """How long a trial waits for a worker that could ever run it."""
-    prefetch: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(0)))
-    """How many trials a worker has beyond those that it runs; by how long they take, where it is not given."""
-    silence: Seconds = attrs.field(default=Seconds(30.0), validator=_between(0.1))
-    """After so long without a worker the master says so."""
+    rules: Rules = attrs.field(factory=Rules)
+    """When somebody is lost, tried again, or put aside."""
     artifact_size: Bytes = attrs.field(default=Bytes(16 * 2**30), validator=_between(1))
     """The largest artifact that a worker may send."""
     metrics: str | None = None
@@ -88,13 +80,13 @@ class GrpcExecutor:
         offer = Offer.of(_specification(workload))
         security = Security(config.authority, config.certificate, config.key, config.token_file, config.insecure)
         setting = Setting(
-            config.listen, security, Terms(token_of(security)), config.heartbeat, config.artifact_size, config.silence
+            config.listen, security, Terms(token_of(security)), config.rules.heartbeat, config.artifact_size, config.rules.stalled
         )  # fmt: skip
         term = time.time_ns()
         self._features = Features(workload)
         self._mailbox = Mailbox()
         self._closed = False
-        machine = Machine(_rules(config), _scheduler(config), term)
+        machine = Machine(config.rules, _scheduler(config), term)
         with ExitStack() as stack:
             observers, tally = _observers(config, term, str(offer.workload.get("experiment", "")), stack)
             artifacts: Artifacts | None = getattr(workload, "artifacts", None)
@@ -170,12 +162,6 @@ def _check_address(listen: str) -> None:
 def _scheduler(config: Config) -> Scheduler:
     # A configuration made in Python need not name one: a loader would have filled in the default.
     return fifo.component.create(fifo.component.config()) if config.scheduler is None else config.scheduler.create()
-
-
-def _rules(config: Config) -> Rules:
-    return Rules(
-        heartbeat=config.heartbeat, poison=config.poison, patience=config.patience, prefetch=config.prefetch, stalled=config.silence
-    )  # fmt: skip
 
 
 def _observers(config: Config, term: int, experiment: str, stack: ExitStack) -> tuple[list[Observer], Tally | None]:

@@ -32,34 +32,44 @@ _not_negative: Any = attrs.validators.ge(0)
 
 @attrs.frozen
 class Group:
-    """Machines of one kind: what each has, and how much quicker than a usual one it is (`speed: 2` halves the time)."""
+    """Machines of one kind."""
 
     count: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    """How many of them."""
     cpus: float = attrs.field(default=1.0, validator=_positive)
+    """CPU cores of each."""
     memory: Bytes = attrs.field(default=Bytes(8 * 2**30), validator=_positive)
+    """Memory of each."""
     gpus: int = attrs.field(default=0, validator=_not_negative)
+    """GPUs of each."""
     gpu_memory: Bytes = attrs.field(default=Bytes(16 * 2**30), validator=_positive)
+    """Memory of each GPU."""
     labels: tuple[str, ...] = ()
+    """What trials can ask for."""
     speed: float = attrs.field(default=1.0, validator=_positive)
+    """How many times as fast as a usual machine."""
 
 
 @attrs.frozen
 class Config:
-    """The cluster.
-
-    `workers`: a number of machines with one core, or a list of groups.  `duration`: seconds of a full evaluation on a machine of speed 1, in
-    place of what the evaluator says.  `latency`: seconds one way; `jitter`: what comes to it, on average.  `faults`: what goes wrong,
-    how often, and for how long.  `rules`: those of the dispatcher.
-    """
+    """The machines, the network between them, and what goes wrong."""
 
     workers: int | tuple[Group, ...] = attrs.field(default=32)
+    """A number of machines with one core each, or a list of groups."""
     scheduler: Part[Scheduler] = part("scheduler", default="fifo")
+    """Which waiting task goes to which worker."""
     duration: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    """Seconds of a full evaluation on a machine of speed 1, in place of what the evaluator says."""
     latency: Seconds = attrs.field(default=Seconds(0.0005), validator=_not_negative)
+    """How long a message takes, one way."""
     jitter: Seconds = attrs.field(default=Seconds(0.0005), validator=_not_negative)
+    """What comes to it, on average."""
     faults: Faults = attrs.field(factory=Faults)
+    """What goes wrong, how often, and for how long."""
     rules: Rules = attrs.field(factory=Rules)
+    """When somebody is lost, tried again, or put aside."""
     seed: int = 0
+    """The seed of network and faults."""
 
     @workers.validator
     def _some(self, attribute: Any, value: int | tuple[Group, ...]) -> None:

@@ -14,10 +14,12 @@ KINDS = ("deaths", "kills", "crashes", "stalls", "partitions", "delays", "restar
 
 @attrs.frozen
 class Fault:
-    """How often something goes wrong, a worker and hour, and for how many seconds on average (from half of it to one and a half)."""
+    """One kind of fault."""
 
     rate: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
+    """How often it happens to each worker in an hour."""
     length: Seconds = attrs.field(default=Seconds(30.0), validator=attrs.validators.gt(Seconds(0.0)))
+    """How long it lasts, on average (from half of it to one and a half)."""
 
 
 @attrs.frozen
