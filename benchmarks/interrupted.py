@@ -156,8 +156,14 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args(given)
-    found = list(measured(options))
-    return figures.report(iter(found), line, options.json) or int(not all(each["equal"] for each in found))
+    equal: list[bool] = []
+
+    def noted() -> Iterator[dict[str, Any]]:
+        for found in measured(options):
+            equal.append(found["equal"])
+            yield found
+
+    return figures.report(noted(), line, options.json) or int(not all(equal))
 
 
 if __name__ == "__main__":
