@@ -13,6 +13,7 @@ from morphml_core.testing.executor import BehaviourEvaluator, BehaviourSpace, ta
 from morphml_core.work import Work
 from morphml_distributed.cli.cluster_view import render
 from morphml_distributed.executor.grpc import Config, GrpcExecutor
+from morphml_distributed.master.watch import written
 
 SPECIFICATION = {
     "experiment": "digits",
@@ -90,7 +91,7 @@ def test_the_table():
             {"need": "2 cpus, 1 gpu", "length": 1000},
             {"need": "9 cpus", "length": 0},
         ],
-        "leases": [{}] * 11,
+        "leases": [],
         "delayed": 3,
         "master": {"experiment": "digits", "listen": "10.0.0.1:4567", "uptime": 90.0},
     }
@@ -98,7 +99,7 @@ def test_the_table():
     console.print(render(snapshot))
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     assert lines == [
-        "digits at 10.0.0.1:4567   up 1 min 30 s, 1,001 waiting, 11 on workers",
+        "digits at 10.0.0.1:4567   up 1 min 30 s, 1,001 waiting, 13 on workers",
         "worker    state                     running                     ahead   cpu  memory  gpu  finished  lost",
         "five      unable                    -                               -     -       -    -         0     0",
         "four      suspected                 -                               -     -       -    -         0     0",
@@ -112,6 +113,12 @@ def test_the_table():
         "waiting for 2 cpus, 1 gpu each: 1,000 tasks",
         "waiting to be tried again: 3 tasks",
     ]
+
+
+def test_a_large_cluster_is_shown_without_its_single_leases():
+    snapshot = {"workers": [worker("one")], "leases": [{"serial": number} for number in range(1000)]}
+    assert json.loads(written(snapshot)) == snapshot
+    assert json.loads(written(snapshot, 2000)) == {**snapshot, "leases": []}
 
 
 def test_nobody_there_is_a_sentence(run):

@@ -19,7 +19,7 @@ def refused(*options):
     ("options", "error"),
     [
         ([], "Error: Missing option '--master'."),
-        (["--master", "host"], "Error: Invalid value for '--master': 'host' is not an address; write HOST:PORT, such as gpu-host:7077"),
+        (["--master", "host"], "Error: Invalid value for '--master': 'host' is not an address; write HOST:PORT, such as 10.0.0.1:4567"),
         (["--master", "host:1", "--memory", "much"], "Error: Invalid value for '--memory': 'much' is not a size; write 8GiB, 500MB or a number of bytes"),
         (["--master", "host:1", "--deadline", "soon"], "Error: Invalid value for '--deadline': 'soon' is not a duration; write 30s, 10m or 1h"),
         (["--master", "host:1", "--gpus", "0,0"], "Error: Invalid value for '--gpus': '0,0' names no GPUs; write how many (2), or distinct ids with commas between (0,3)"),

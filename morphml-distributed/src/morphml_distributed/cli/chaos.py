@@ -11,21 +11,13 @@ import click
 
 from morphml_core.cli import common
 from morphml_core.errors import MorphMLError
+from morphml_distributed.cli import options
 
 
 class BrokenPromiseError(MorphMLError):
     """The record after the chaos is not what it must be."""
 
     exit_code = 1
-
-
-def _seconds(ctx: click.Context, parameter: click.Parameter, value: str) -> float:
-    from morphml_core.plugins.units import seconds
-
-    try:
-        return float(seconds(value))
-    except ValueError:
-        raise click.BadParameter(f"'{value}' is not a duration; write 90s, 2m or 1h") from None
 
 
 def _kinds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
@@ -41,7 +33,11 @@ def _kinds(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.command(short_help="Kill everything, and see whether a search survives.")
 @click.option("--seed", default=0, show_default=True, help="Decides the faults and their moments.")
 @click.option(
-    "--length", default="2m", show_default=True, callback=_seconds, help="How long there are faults: 90s, 2m, 1h."
+    "--length",
+    default="2m",
+    show_default=True,
+    callback=options.duration,
+    help="How long there are faults: 90s, 2m, 1h.",
 )
 @click.option("--workers", default=3, show_default=True, type=click.IntRange(1, 64), help="How many workers.")
 @click.option("--faults", "kinds", callback=_kinds, help="Only these kinds, with commas between (default: all).")

@@ -22,7 +22,7 @@ _STYLES = {
     "open": "red",
 }
 _SHOWN = 8
-_GONE = frozenset({"gone", "left", "lost"})
+_GONE = frozenset({"left", "lost"})
 
 
 class Screen:
@@ -64,7 +64,7 @@ def _troubles(workers: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
 def _head(snapshot: Mapping[str, Any]) -> Text:
     master = snapshot["master"]
     up = f"up {duration(master['uptime'])}"
-    tasks = f"{number(_waiting(snapshot))} waiting, {number(len(snapshot['leases']))} on workers"
+    tasks = f"{number(_waiting(snapshot))} waiting, {number(_held(snapshot['workers']))} on workers"
     return Text(f"{master['experiment']} at {master['listen']}", style="bold").append(
         f"   {up}, {tasks}", style="not bold"
     )
@@ -72,6 +72,10 @@ def _head(snapshot: Mapping[str, Any]) -> Text:
 
 def _waiting(snapshot: Mapping[str, Any]) -> int:
     return sum(each["length"] for each in snapshot["queue"])
+
+
+def _held(workers: Sequence[Mapping[str, Any]]) -> int:
+    return sum(len(worker.get("running") or ()) + len(worker.get("prefetched") or ()) for worker in workers)
 
 
 def _workers(workers: Sequence[Mapping[str, Any]]) -> Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack, chdir
@@ -15,22 +14,14 @@ import click
 
 from morphml_core.cli import common
 from morphml_core.errors import MorphMLError
-from morphml_core.plugins.units import seconds, size
+from morphml_core.plugins.units import size
+from morphml_distributed.cli import options
 
 if TYPE_CHECKING:
     from morphml_distributed.dispatch.messages import Capacity
     from morphml_distributed.security.settings import Security
 
 _NAME = 200
-
-
-def _seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    if value is None:
-        return None
-    try:
-        return float(seconds(float(value) if re.fullmatch(r"\d+(\.\d+)?", value) else value))
-    except ValueError:
-        raise click.BadParameter(f"'{value}' is not a duration; write 30s, 10m or 1h") from None
 
 
 def _bytes(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -40,13 +31,6 @@ def _bytes(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
         return int(size(int(value) if value.isascii() and value.isdigit() else value))
     except ValueError:
         raise click.BadParameter(f"'{value}' is not a size; write 8GiB, 500MB or a number of bytes") from None
-
-
-def _address(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise click.BadParameter(f"'{value}' is not an address; write HOST:PORT, such as gpu-host:7077")
-    return value
 
 
 def _gpus(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | list[str] | None:
@@ -76,11 +60,10 @@ def _labels(ctx: click.Context, parameter: click.Parameter, value: Sequence[str]
     return frozenset(value)
 
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
-
 @click.command(short_help="Join a master, and run its trials on this machine.")
-@click.option("--master", required=True, metavar="HOST:PORT", callback=_address, help="Where the master listens.")
+@click.option(
+    "--master", required=True, metavar="HOST:PORT", callback=options.address, help="Where the master listens."
+)
 @click.option("--name", callback=_named, help="Its name, unique in the cluster (default: that of the machine with the process number).")  # fmt: skip
 @click.option("--folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Where relative paths and 'python:' references of the configuration are looked for (default: here).")  # fmt: skip
 @click.option("--cpus", type=click.FloatRange(0.0, 1e6, min_open=True), help="CPU cores to offer (default: all that it may use).")  # fmt: skip
@@ -89,15 +72,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--label", "labels", multiple=True, callback=_labels, help="A label that trials can ask for. May be given again.")  # fmt: skip
 @click.option("--slots", type=click.IntRange(1, 4096), help="At most so many trials at once (default: what CPUs, memory and GPUs allow).")  # fmt: skip
 @click.option("--isolation", type=click.Choice(["processes", "none"]), default="processes", show_default=True, help="Each trial in a process of its own, or all in threads of this one (for quick trials).")  # fmt: skip
-@click.option("--deadline", default="30s", show_default=True, callback=_seconds, help="How long trials may go on after SIGTERM.")  # fmt: skip
-@click.option("--patience", callback=_seconds, help="Give up after so long without a master (default: never).")
+@click.option("--deadline", default="30s", show_default=True, callback=options.duration, help="How long trials may go on after SIGTERM.")  # fmt: skip
+@click.option("--patience", callback=options.duration, help="Give up after so long without a master (default: never).")
 @click.option("--stay/--leave-with-master", default=True, show_default=True, help="Wait for the next master when one has ended, or end too.")  # fmt: skip
-@click.option("--authority", type=_FILE, help="The certificate of the cluster's authority (ca.pem).")
-@click.option("--certificate", type=_FILE, help="This worker's certificate (worker.pem).")
-@click.option("--key", type=_FILE, help="This worker's key (worker.key).")
-@click.option("--token-file", type=_FILE, help="The file with the cluster's token.")
-@click.option("--insecure", is_flag=True, help="Allow a connection without TLS to another machine.")
-@click.option("--log", "log_file", type=_FILE, help="Append what it prints to this file, with the time.")
+@options.secured
+@click.option("--log", "log_file", type=options.FILE, help="Append what it prints to this file, with the time.")
 @common.as_json
 def command(
     master: str, name: str, folder: Path, slots: int | None, deadline: float, log_file: Path | None, as_json: bool,
@@ -141,22 +120,15 @@ def _slots(capacity: Capacity) -> int:
     return min(4096, max(64, 10 * math.ceil(capacity.cpus), 10 * len(capacity.gpus)))
 
 
-def _security(
-    master: str, authority: Path | None, certificate: Path | None, key: Path | None, token_file: Path | None, insecure: bool, **rest: Any
-) -> Security:  # fmt: skip
+def _security(master: str, **rest: Any) -> Security:
     """The security of the options, tried at once: a wrong file is to be told now."""
     from morphml_distributed.security.channels import open_channel
-    from morphml_distributed.security.settings import Security
     from morphml_distributed.security.tokens import token_of
 
-    security = Security(_absolute(authority), _absolute(certificate), _absolute(key), _absolute(token_file), insecure)
+    security = options.security_of(**rest)
     token_of(security)
     open_channel(master, security).close()
     return security
-
-
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.absolute()
 
 
 def _opened(path: Path) -> IO[str]:

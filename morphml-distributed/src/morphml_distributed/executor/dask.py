@@ -181,8 +181,8 @@ class DaskExecutor:
             raise MorphMLError(f"{self._cluster} cannot be used: {_first_line(error)}") from error
         if len(hosts) > 1 and self._unshared:
             _LOG.warning(
-                "the Dask workers are on %d machines, but the artifacts are kept on one machine only: a trial that goes on "
-                "elsewhere may not find its checkpoint; choose a store that all of them reach, such as 's3'", len(hosts),
+                "the Dask workers are on %d machines, and the artifacts are in a folder: unless all of them share it, a trial that goes "
+                "on elsewhere does not find its checkpoint; let 'artifacts' name a shared one", len(hosts),
             )  # fmt: skip
 
     @property

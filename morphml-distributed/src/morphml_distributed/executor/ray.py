@@ -262,8 +262,8 @@ class RayExecutor:
             raise MorphMLError(f"{self._cluster} cannot be reached: {_first_line(error)}") from error
         if count > 1 and self._unshared:
             _LOG.warning(
-                "the Ray cluster has %d nodes, but the artifacts are kept on one machine only: a trial that goes on elsewhere "
-                "may not find its checkpoint; choose a store that all nodes reach, such as 's3'", count,
+                "the Ray cluster has %d nodes, and the artifacts are in a folder: unless all nodes share it, a trial that goes on "
+                "elsewhere does not find its checkpoint; let 'artifacts' name a shared one", count,
             )  # fmt: skip
 
     def _ask(self) -> list[dict[str, float]]:

@@ -20,6 +20,12 @@ _VIEWERS = 100
 _LONGEST = 3600.0
 
 
+def written(snapshot: Mapping[str, Any], most: int = limits.MESSAGE) -> str:
+    """A snapshot as JSON; without the single leases where it would be too long for a message with them."""
+    text = json.dumps(snapshot)
+    return text if len(text) <= most else json.dumps({**snapshot, "leases": []})
+
+
 class Watching:
     """Serves `Watch`.  `snapshot` gives what is shown; `viewers` are those who look on now."""
 
@@ -46,7 +52,7 @@ class Watching:
 
     async def _show(self, context: Any, every: float) -> None:
         while True:
-            text = json.dumps(self._snapshot())
+            text = written(self._snapshot())
             if len(text) > limits.MESSAGE:
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the cluster is too large for one message")
             await context.write(pb.ToViewer(snapshot=text))
