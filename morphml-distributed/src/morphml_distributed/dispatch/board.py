@@ -6,6 +6,7 @@ that has changed is sorted in again before the next decision.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappush
 from itertools import islice
@@ -99,7 +100,7 @@ class Board:
     def add(self, entry: Entry) -> None:
         """A task waits."""
         lane = entry.lane = self.lane(entry.task.resources)
-        lane.tasks.add((self._scheduler.task_rank(entry.queued), entry.sequence), entry)
+        lane.tasks.add((*self._scheduler.task_rank(entry.queued), entry.sequence), entry)
         self.waiting += 1
 
     def remove(self, entry: Entry) -> None:
@@ -156,17 +157,17 @@ class Board:
 
     def refresh(self) -> None:
         """Sort in again whoever has changed."""
-        touched = self._touched
+        touched, ranked, lanes = self._touched, self._scheduler.worker_rank, self.lanes
         while touched:
             _, worker = touched.popitem()
-            rank = self._scheduler.worker_rank(worker.view()) if worker.willing else None
-            for lane in self.lanes.values():
+            rank = ranked(worker.view()) if worker.willing else None
+            for lane in lanes.values():
                 lane.place(worker, rank)
             if self._stealing:
                 self._note_hoard(worker)
 
     def _note_hoard(self, worker: WorkerState) -> None:
-        count = -len(worker.stealable) if worker.connected else 0
+        count = -len(worker.stealable) if worker.stealable and worker.connected else 0
         if count != worker.held:
             key = (count, -worker.order, worker)
             if count:
@@ -174,9 +175,9 @@ class Board:
             else:
                 self.hoarders.remove(key)
             worker.held = count
-        if worker.willing and not worker.entries and not worker.expecting:
+        if not worker.entries and not worker.expecting and worker.willing:
             self.idle[worker.name] = worker
-        else:
+        elif self.idle:
             self.idle.pop(worker.name, None)
 
     # decisions -------------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ class Board:
                 head = lane.tasks.first
                 if best is None or head < best:
                     best, found = head, lane
-        return None if found is None else (found, found.tasks.live[best[1]])
+        return None if found is None else (found, found.tasks.live[best[-1]])
 
     def queued(self) -> Iterator[QueuedTask]:
         """All that wait."""
@@ -204,7 +205,7 @@ class Ranking:
 
     def __init__(self, lane: Lane) -> None:
         self._line = lane.tasks
-        self._left = iter(list(lane.tasks))
+        self._left = iter(array("q", lane.tasks.live))
         self._heap: list[Place] = []
         self._replaced = self.done = False
         lane.tasks.begin()
@@ -213,14 +214,14 @@ class Ranking:
         """Rank so many more.  The work that was done, in tasks."""
         if self._replaced:
             return self._forget(most)
-        entries = list(islice(self._left, most))
+        numbers = list(islice(self._left, most))
         live = self._line.live
-        waiting = [entry for entry in entries if entry.sequence in live]
+        waiting = [live[number] for number in numbers if number in live]
         for rank, entry in zip(ranks(waiting), waiting, strict=True):
-            heappush(self._heap, (rank, entry.sequence))
-        if len(entries) < most:
+            heappush(self._heap, (*rank, entry.sequence))
+        if len(numbers) < most:
             self._heap, self._replaced = self._line.replace(self._heap), True
-        return len(entries)
+        return len(numbers)
 
     def _forget(self, most: int) -> int:
         """Let go of the former keys, bit by bit too: to free a hundred thousand of them takes 30 ms."""

@@ -65,7 +65,7 @@ class Office:
         self.typical = Resources()
         self._random = random.Random(seed)
         self._alone = False
-        self._alone_pause = rules.stalled
+        self._alone_pause: float = rules.stalled
 
     # words ------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ class Placement:
             while (found := board.next()) is not None:
                 self._give(*found)
                 board.refresh()
-        if self._stealing is not None and board.hoarders and board.idle:
+        if self._stealing is not None and board.idle and board.hoarders:
             self._steal(self._stealing)
 
     def _give(self, lane: Lane, entry: Entry) -> None:
@@ -43,7 +43,7 @@ class Placement:
         losses = entry.trial.losses
         shunned = {loss.worker for loss in losses} if losses else ()
         worker = lane.first(lane.room, shunned)
-        allocated = worker is not None and not self._waits(lane, entry, worker, shunned)
+        allocated = worker is not None and (self._patient is None or not self._waits(lane, entry, worker, shunned))
         if not allocated:
             worker = lane.first(lane.credit, shunned)
         assert worker is not None
@@ -57,7 +57,9 @@ class Placement:
         if self._patient is None or not lane.credit:
             return False
         busy = lane.first(lane.credit, shunned)
-        return busy is not None and self._patient.waits(entry.queued, free.seen or free.view(), busy.seen or busy.view())
+        return busy is not None and self._patient.waits(
+            entry.queued, free.seen or free.view(), busy.seen or busy.view()
+        )
 
     # stealing ---------------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 Key: TypeAlias = "tuple[Any, int, Any]"
 """A rank, a number that is that of the item alone, and the item."""
-Place: TypeAlias = "tuple[Any, int]"
-"""A rank, and a number that is that of the item alone."""
+Place: TypeAlias = "tuple[Any, ...]"
+"""The numbers of a rank, and one that is that of the item alone."""
 
 _DEAD = 64
 """A heap is made anew when it has more than so many dead keys, and more dead ones than others."""
@@ -82,7 +82,7 @@ class Line:
 
     def add(self, key: Place, item: Any) -> None:
         """One more waits."""
-        self.live[key[1]] = item
+        self.live[key[-1]] = item
         heappush(self._heap, key)
         if self._later is not None:
             self._later.append(key)
@@ -91,10 +91,10 @@ class Line:
         """It waits no more."""
         del self.live[number]
         heap = self._heap
-        if heap[0][1] == number:
+        if heap[0][-1] == number:
             heappop(heap)
         elif len(heap) > 2 * len(self.live) + _DEAD:
-            heap[:] = [key for key in heap if key[1] in self.live]
+            heap[:] = [key for key in heap if key[-1] in self.live]
             heapify(heap)
 
     @property
@@ -102,7 +102,7 @@ class Line:
         """The key of the lowest rank.  There must be one."""
         heap, live = self._heap, self.live
         key = heap[0]
-        while key[1] not in live:
+        while key[-1] not in live:
             heappop(heap)
             key = heap[0]
         return key

@@ -283,7 +283,9 @@ class WorkerState:
         has, seen = self.has, self.seen
         if has.gpus:
             free = Resources(self.cpus, self.memory, sum(self.gpu_share.values()), max(self.gpu_memory.values()), has.labels)  # fmt: skip
-        elif seen is not None and seen.capacity is has and (seen.free.cpus, seen.free.memory) == (self.cpus, self.memory):
+        elif (
+            seen is not None and seen.capacity is has and (seen.free.cpus, seen.free.memory) == (self.cpus, self.memory)
+        ):
             free = seen.free
         else:
             free = Resources(self.cpus, self.memory, 0.0, 0, has.labels)

@@ -53,7 +53,7 @@ class Conductor:
     def feed(self, events: Iterable[m.Event]) -> None:
         """Tell the dispatcher what has happened, and do what it says."""
         now = self.clock()
-        self.machine.hush(not any([observer.frequent for observer in self._observers]))
+        self.machine.hush(not any(observer.frequent for observer in self._observers))
         try:
             self._handle(list(events), now)
         except Exception as error:
@@ -72,11 +72,10 @@ class Conductor:
                     if type(event) is m.Submitted:
                         observer.submitted(event.task)
             for instruction in self.machine.handle_all(pending, now):
-                kind = type(instruction)
-                if kind is m.Note:
+                if type(instruction) is m.Note:
                     for observer in self._observers:
                         observer.noted(instruction)
-                elif kind is m.Deliver:
+                elif type(instruction) is m.Deliver:
                     found.append(instruction.message)
                     for observer in self._observers:
                         observer.delivered(instruction.message)

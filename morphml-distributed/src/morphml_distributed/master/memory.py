@@ -14,20 +14,25 @@ from typing import Any
 class Attic:
     """From `open` to `close`, what has survived a full collection is not looked at in the next one (`gc.freeze`).
 
-    Cycles among such objects are found only when these have doubled since all were looked at: then the next collection looks at all again.
-    So what is kept in vain is never more than what is not, and the time for looking is a small part of the time for making.
-    It holds for the whole process; several may be open at once.
+    Cycles among such objects are found only when these have doubled since all were looked at: then, when there is time (`air`), the next
+    collection looks at all again.  So what is kept in vain does not become more than what is not.  It holds for the whole process; several may be open at once.
     """
 
     def __init__(self) -> None:
         self._known = 0
-        self._whole = False
+        self._doubled = self._whole = False
 
     def open(self) -> None:
         """Begin: all that there is now is taken to stay."""
         gc.freeze()
         self._known = gc.get_freeze_count()
         gc.callbacks.append(self._collected)
+
+    def air(self) -> None:
+        """There is time to look at everything, where that is due."""
+        if self._doubled:
+            gc.unfreeze()
+            self._doubled, self._whole = False, True
 
     def close(self) -> None:
         """End: the collector looks at everything again."""
@@ -42,6 +47,4 @@ class Attic:
         count = gc.get_freeze_count()
         if self._whole:
             self._known, self._whole = count, False
-        elif count > 2 * self._known:
-            gc.unfreeze()
-            self._whole = True
+        self._doubled = count > 2 * self._known

@@ -47,6 +47,8 @@ _START = 30.0
 _CANCELLING = 2.0
 """Seconds that workers have, when the master closes, to say that they have ended what they ran."""
 STUCK = 5.0
+_FEW = 10_000
+"""With more open tasks than that there is no time for the garbage collector to look at all of them."""
 
 
 @attrs.frozen
@@ -230,6 +232,8 @@ class Master:
             self._beat = monotonic()
             self._vigil.look(len(self._open))
             self._count_slots()
+            if len(self._open) < _FEW:
+                self._attic.air()
             await asyncio.sleep(0.5)
 
     async def _stop(self) -> None:

@@ -61,8 +61,10 @@ class Adaptive:
 
     def worker_rank(self, worker: WorkerView) -> Rank:
         """When it would have finished a task, counting what it has, in steps of a tenth; among equals the share of it that is taken."""
-        finish = self._now.pace(worker.name) + math.log(1.0 + _backlog(worker))
-        return float(round(finish / ALIKE)), 1.0 - worker.free.cpus / max(worker.capacity.cpus, 1.0)
+        finish, backlog, cpus = self._now.paces.get(worker.name, 0.0), _backlog(worker), worker.capacity.cpus
+        if backlog:
+            finish += math.log(1.0 + backlog)
+        return float(round(finish / ALIKE)), 1.0 - worker.free.cpus / (cpus if cpus > 1.0 else 1.0)
 
     def observe(self, queued: QueuedTask, worker: WorkerView, duration: float) -> bool:
         """Learns; says that ranks have changed where the predictions have, noticeably."""
@@ -93,7 +95,7 @@ class Adaptive:
 
     def _takes(self, number: int, worker: WorkerView) -> float:
         """Seconds that a task takes on a worker."""
-        return math.exp(self._works.get(number, 0.0) + self._now.pace(worker.name))
+        return math.exp(self._works.get(number, 0.0) + self._now.paces.get(worker.name, 0.0))
 
     def _frees(self, worker: WorkerView, before: Sequence[int], cpus: float = 0.0) -> float:
         """Seconds until a worker has begun those tasks and has so many CPUs free again.

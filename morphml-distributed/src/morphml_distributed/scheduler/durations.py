@@ -43,15 +43,9 @@ class Predictions:
 
     def works(self, features: Sequence[Sequence[float]]) -> NDArray[np.float64]:
         """`work` of each, all of them at once."""
-        try:
-            columns = np.array(features, dtype=np.float64)
-        except ValueError:  # not of one length
-            return np.array([self.work(each) for each in features])
-        if columns.ndim != 2 or columns.shape[1] < 2:
-            return np.array([self.work(each) for each in features])
-        columns[:, :2] = np.log(np.maximum(columns[:, :2], SHORTEST))
-        used = np.array(self.coefficients[1 : 1 + columns.shape[1]])
-        found: NDArray[np.float64] = self.coefficients[0] + columns[:, : len(used)] @ used
+        table = _table(features)
+        used = min(table.shape[1], len(self.coefficients))
+        found: NDArray[np.float64] = table[:, :used] @ np.array(self.coefficients[:used])
         return np.clip(found, LEAST, MOST)
 
     def pace(self, worker: str) -> float:
@@ -70,7 +64,7 @@ class Durations:
 
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
-        self._weight = 1.0
+        self._weight = self._fading = 1.0
         self._sums: _Sums | None = None
         self._new: list[tuple[Sequence[float], int, float, float]] = []
         self._recent: deque[Sequence[float]] = deque(maxlen=64)
@@ -79,19 +73,25 @@ class Durations:
         """One observation.  Durations that are no numbers are not listened to."""
         if math.isnan(seconds):
             return
-        row = self._rows.setdefault(worker, len(self._rows))
-        self._new.append((features, row, math.log(min(max(seconds, SHORTEST), LONGEST)), self._weight))
-        self._weight /= 1 - 1 / (MEMORY[0] + MEMORY[1] * len(self._rows))
+        rows = self._rows
+        row = rows.get(worker)
+        if row is None:
+            row = rows[worker] = len(rows)
+            self._fading = 1 - 1 / (MEMORY[0] + MEMORY[1] * len(rows))
+        within = SHORTEST if seconds < SHORTEST else LONGEST if seconds > LONGEST else seconds
+        self._new.append((features, row, math.log(within), self._weight))
+        self._weight /= self._fading
         self._recent.append(features)
         if len(self._new) >= BATCH:
             self._add()
 
     def _add(self) -> None:
         """Add what is new to the sums, all of it at once: that takes a tenth of the time."""
-        columns = [_columns(features) for features, _, _, _ in self._new]
-        sums = self._sums = self._sums or _Sums.of(len(columns[0]))
-        size = len(sums.b)
-        x = np.array([(*each, *(0.0,) * (size - len(each)))[:size] for each in columns])
+        table = _table([features for features, _, _, _ in self._new])
+        sums = self._sums = self._sums or _Sums.of(table.shape[1])
+        x = np.zeros((len(table), len(sums.b)))
+        used = min(x.shape[1], table.shape[1])
+        x[:, :used] = table[:, :used]
         targets = np.array([target for _, _, target, _ in self._new]) - x[:, 1:3].sum(axis=1)
         sums.reserve(len(self._rows))
         sums.add(x, [row for _, row, _, _ in self._new], targets, np.array([weight for _, _, _, weight in self._new]))
@@ -164,6 +164,18 @@ class _Sums:
         left, right = self.a - self.s.T @ shrunk + np.diag(held), self.b - shrunk.T @ self.y
         coefficients = np.asarray(np.linalg.solve(left, right), dtype=np.float64)
         return coefficients, (self.y - self.s @ coefficients) / (self.n + ridge)
+
+
+def _table(features: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """`_columns` of each, all of them at once where they are of one length; else the shorter ones end in zeros."""
+    if len({len(each) for each in features}) > 1 or len(features[0]) < 2:
+        columns = [_columns(each) for each in features]
+        most = max(map(len, columns))
+        return np.array([(*each, *(0.0,) * (most - len(each))) for each in columns])
+    table = np.ones((len(features), 1 + len(features[0])))
+    table[:, 1:] = features
+    np.log(np.maximum(table[:, 1:3], SHORTEST), out=table[:, 1:3])
+    return table
 
 
 def _columns(features: Sequence[float]) -> tuple[float, ...]:

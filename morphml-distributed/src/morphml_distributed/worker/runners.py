@@ -116,6 +116,7 @@ class Threads:
         self._change = threading.Condition()
         self._happened: deque[Happened] = deque()
         self._threads: list[threading.Thread] = []
+        self._ready: deque[Job] = deque()
         self._idle = 0
         self._closed = False
 
@@ -124,15 +125,21 @@ class Threads:
         with self._change:
             for job in jobs:
                 self._admission.add(job)
-            while self._idle < len(jobs) and len(self._threads) < min(
-                self._slots, len(self._admission.running) + len(jobs)
-            ):
-                self._threads.append(
-                    threading.Thread(target=self._serve, name=f"task-{len(self._threads)}", daemon=True)
-                )
-                self._threads[-1].start()
+            self._let_begin(0)
+
+    def _let_begin(self, free: int) -> None:
+        """Let jobs begin that can, and have a thread for each, of which so many are awake already."""
+        while (job := self._admission.next()) is not None:
+            self._ready.append(job)
+            self._happened.append((job, None))
+        wanted = len(self._ready) - free
+        if wanted > 0:
+            self._change.notify(wanted)
+            for _ in range(min(wanted - self._idle, self._slots - len(self._threads))):
+                thread = threading.Thread(target=self._serve, name=f"task-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
                 self._idle += 1
-            self._change.notify(len(jobs))
+                thread.start()
 
     def withdraw(self, number: int) -> bool:
         """Take back the job of that trial; False where it has begun, or is not known."""
@@ -165,29 +172,28 @@ class Threads:
             thread.join(max(0.0, until - perf_counter()))
 
     def _serve(self) -> None:
-        fresh = True
-        while (job := self._take(fresh)) is not None:
-            fresh = False
+        with self._change:
+            self._idle -= 1
+            job = self._take()
+        while job is not None:
             self._waker.wake()
             outcome = self._run(job)
             with self._change:
                 self._admission.end(job.task.number)
                 self._happened.append((job, outcome))
-            self._waker.wake()
+                self._let_begin(1)
+                self._waker.wake()
+                job = self._take()
 
-    def _take(self, fresh: bool) -> Job | None:
-        """The next job, waiting for it; None when there will be none.  A fresh thread already counts as idle."""
-        with self._change:
-            self._idle += not fresh
-            while (job := self._admission.next()) is None:
-                if self._closed:
-                    return None
-                self._change.wait()
+    def _take(self) -> Job | None:
+        """The next job that may begin, waiting for it; None when there will be none."""
+        while not self._closed:
+            if self._ready:
+                return self._ready.popleft()
+            self._idle += 1
+            self._change.wait()
             self._idle -= 1
-            if self._idle and self._admission.waiting:
-                self._change.notify()
-            self._happened.append((job, None))
-            return job
+        return None
 
     def _run(self, job: Job) -> Outcome:
         task, started = job.task, perf_counter()
