@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import threading
 import time
 import urllib.error
@@ -21,6 +22,7 @@ from morphml_distributed.dispatch.messages import Health, Note
 from morphml_distributed.dispatch.rules import Rules
 from morphml_distributed.master.logs import LogFile
 from morphml_distributed.master.tracing import Spans
+from morphml_distributed.security.files import write_cluster
 from morphml_distributed.wire import codec
 
 
@@ -72,6 +74,9 @@ def test_metrics_tell_what_happened(master, peer, until):
     assert found["morphml_received_bytes_total",] > 100
     assert found["morphml_sent_bytes_total",] > 100
     assert found["morphml_refused_total",] == 0
+    worker.say(codec.goodbye_frame("enough"))
+    until(lambda: ("morphml_workers", "left") in samples(executor))
+    assert ("morphml_worker_cpu", "one") not in samples(executor)
 
 
 def test_health_and_readiness(master):
@@ -197,6 +202,29 @@ def test_a_person_hears_where_it_listens_and_that_nobody_comes(master, peer, cap
         f"waiting for workers at {executor.address}: morphml worker --master {executor.address}",
         "there has been no worker for 1 s; waiting",
         "the worker 'one' has joined",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        ({"listen": "127.0.0.1"}, "--master 127.0.0.1:{port}"),
+        ({"listen": "0.0.0.0", "insecure": True}, "--master {name}:{port} --insecure"),
+        (
+            {"listen": "0.0.0.0", "secured": True},
+            "--master {name}:{port} --authority ca.pem --certificate worker.pem --key worker.key --token-file token",
+        ),
+    ],
+)
+def test_a_person_hears_how_workers_join(master, caplog, tmp_path, options, command):
+    if options.pop("secured", False):
+        write_cluster(tmp_path / "files", ["127.0.0.1"], 3)
+        names = {"authority": "ca.pem", "certificate": "master.pem", "key": "master.key", "token_file": "token"}
+        options |= {option: tmp_path / "files" / name for option, name in names.items()}
+    executor = master(**{**options, "listen": f"{options['listen']}:0"})
+    port, name = executor.address.rpartition(":")[2], socket.gethostname()
+    assert told(caplog) == [
+        f"waiting for workers at {executor.address}: morphml worker {command.format(port=port, name=name)}"
     ]
 
 

@@ -76,7 +76,7 @@ class ProcessesExecutor:
         except ValueError as error:
             raise MorphMLError(f"the executor 'processes' cannot be set up: {error}") from None
         self._grace = config.grace
-        self._blob = _pickled(workload)
+        self._blob = _blob(packed(workload))
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._places: list[Worker | None] = [None] * (config.workers or cores)
         self._failed_starts = [0] * len(self._places)
@@ -330,15 +330,20 @@ class ProcessesExecutor:
         self._places = [None] * len(self._places)
 
 
-def _pickled(workload: Workload) -> IO[bytes]:
-    """A file without a name that holds the pickled workload: each process reads it when it starts."""
+def packed(workload: Workload) -> bytes:
+    """The workload pickled, as its specification where it has one.  Raises `MorphMLError`."""
     try:
-        content = cloudpickle.dumps(workload)
+        content: bytes = cloudpickle.dumps(workload)
     except Exception as error:  # anything that user code raises while it is pickled
         raise MorphMLError(
             f"the evaluation cannot be sent to another process: {type(error).__name__}: {error}; "
             "use the executor 'inline', or an evaluator and a space that can be pickled"
         ) from error
+    return content
+
+
+def _blob(content: bytes) -> IO[bytes]:
+    """A file without a name that holds the pickled workload: each process reads it when it starts."""
     try:
         blob = tempfile.TemporaryFile(prefix="morphml-")  # noqa: SIM115 - open as long as the executor
     except OSError as error:

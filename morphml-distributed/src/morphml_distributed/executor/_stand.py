@@ -14,27 +14,12 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import attrs
-import cloudpickle
 
-from morphml_core.errors import MorphMLError
 from morphml_core.executor.processes import Config, ProcessesExecutor
 from morphml_core.problem import Cause, Outcome, Report, Task
-from morphml_core.protocols import Workload
 
 Tell = Callable[[Sequence[Report]], bool]
 """Hands over reports, maybe none, and says whether the task is cancelled."""
-
-
-def packed(workload: Workload) -> bytes:
-    """The workload pickled: its specification, where it has one.  Raises `MorphMLError`."""
-    try:
-        content: bytes = cloudpickle.dumps(workload)
-    except Exception as error:  # anything that user code raises while it is pickled
-        raise MorphMLError(
-            f"the evaluation cannot be sent to another process: {type(error).__name__}: {error}; "
-            "use the executor 'inline', or an evaluator and a space that can be pickled"
-        ) from error
-    return content
 
 
 class Parcel:

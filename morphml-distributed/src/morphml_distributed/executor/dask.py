@@ -31,6 +31,7 @@ import attrs
 
 import distributed
 from morphml_core.errors import MorphMLError
+from morphml_core.executor.processes import packed
 from morphml_core.plugins.component import executor
 from morphml_core.problem import Cause, Outcome, Report, Resources, Task
 from morphml_core.protocols import Workload
@@ -45,7 +46,7 @@ from morphml_distributed.executor._flights import (
     room,
     unshared,
 )
-from morphml_distributed.executor._stand import Job, packed
+from morphml_distributed.executor._stand import Job
 
 _DASK: Any = distributed  # its types are partly there
 _LOG = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -27,7 +28,7 @@ from morphml_distributed.master.mailbox import Mailbox
 from morphml_distributed.master.observers import Observer
 from morphml_distributed.master.server import Master, Setting
 from morphml_distributed.scheduler import fifo
-from morphml_distributed.security.settings import Security
+from morphml_distributed.security.settings import Security, is_loopback
 from morphml_distributed.security.tokens import token_of
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class GrpcExecutor:
             stack.callback(self._master.close)
             self._pages = None if tally is None else _pages(str(config.metrics), self._master, tally)
             stack.pop_all()
-        logger.warning("waiting for workers at %s: morphml worker --master %s", self.address, self.address)
+        logger.warning("waiting for workers at %s: morphml worker %s", self.address, _joining(self.address, security))
         if self._pages is not None:
             logger.warning("metrics at http://%s/metrics", self._pages.address)
 
@@ -162,6 +163,16 @@ def _check_address(listen: str) -> None:
 def _scheduler(config: Config) -> Scheduler:
     # A configuration made in Python need not name one: a loader would have filled in the default.
     return fifo.component.create(fifo.component.config()) if config.scheduler is None else config.scheduler.create()
+
+
+def _joining(address: str, security: Security) -> str:
+    """The options with which a worker joins, for a person who knows where the files are."""
+    host, _, port = address.rpartition(":")
+    there = socket.gethostname() if host in ("0.0.0.0", "[::]") else host
+    files = " --authority ca.pem --certificate worker.pem --key worker.key" if security.tls else ""
+    token = " --token-file token" if security.token_file is not None else ""
+    insecure = " --insecure" if security.insecure and not is_loopback(address) else ""
+    return f"--master {there}:{port}{files}{token}{insecure}"
 
 
 def _observers(config: Config, term: int, experiment: str, stack: ExitStack) -> tuple[list[Observer], Tally | None]:

@@ -34,6 +34,7 @@ import ray
 from ray import exceptions
 
 from morphml_core.errors import MorphMLError
+from morphml_core.executor.processes import packed
 from morphml_core.plugins.component import executor
 from morphml_core.problem import Cause, Outcome, Report, Resources, Task
 from morphml_core.protocols import Workload
@@ -47,7 +48,7 @@ from morphml_distributed.executor._flights import (
     room,
     unshared,
 )
-from morphml_distributed.executor._stand import Job, evaluate, packed, place
+from morphml_distributed.executor._stand import Job, evaluate, place
 
 _LOG = logging.getLogger(__name__)
 _BEAT = 0.5
