@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import socket
 import threading
 import time
@@ -24,6 +25,8 @@ from morphml_distributed.master.logs import LogFile
 from morphml_distributed.master.tracing import Spans
 from morphml_distributed.security.files import write_cluster
 from morphml_distributed.wire import codec
+
+DOCS = Path(__file__).parents[3] / "docs" / "distributed.md"
 
 
 def page(executor, path):
@@ -77,6 +80,19 @@ def test_metrics_tell_what_happened(master, peer, until):
     worker.say(codec.goodbye_frame("enough"))
     until(lambda: ("morphml_workers", "left") in samples(executor))
     assert ("morphml_worker_cpu", "one") not in samples(executor)
+
+
+def test_each_metric_is_documented(master, peer, until):
+    executor = master(metrics="127.0.0.1:0", rules=Rules(heartbeat=5.0))
+    worker = peer(executor).join()
+    worker.say(codec.heartbeat_frame(Health(0.25, 0.5, 10**12, 0.1, 0.2, 50.0), 0, ()))
+    until(lambda: any(name == "morphml_worker_temperature" for name, *_ in samples(executor)))
+    _, text = page(executor, "/metrics")
+    served = {family.name for family in text_string_to_metric_families(text)}
+    rows = [
+        line.split("|")[1] for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| `morphml_")
+    ]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == served
 
 
 def test_health_and_readiness(master):
