@@ -16,6 +16,7 @@ from morphml_core.errors import MorphMLError
 from morphml_core.problem import Cause, Outcome
 from morphml_core.testing.executor import ExecutorSuite, behaviours, task
 from morphml_core.work import Work
+from morphml_distributed.dispatch.rules import Rules
 from morphml_distributed.executor.grpc import Config, GrpcExecutor
 
 MORPHML = str(Path(sys.executable).with_name("morphml"))
@@ -127,6 +128,12 @@ def test_a_killed_worker_loses_nothing(made, cluster, tmp_path):
 def start_beside(cluster, tmp_path):
     (tmp_path / "parts.py").write_text(PARTS)
     return start(tmp_path, cluster[0], "third")
+
+
+@pytest.mark.parametrize("heartbeat", [0.01, 1000.0])
+def test_a_heartbeat_that_workers_would_not_follow(heartbeat):
+    with pytest.raises(ValueError, match=f"^'rules.heartbeat' must be from 0.05 to 600 s: {heartbeat:g}$"):
+        Config(rules=Rules(heartbeat=heartbeat))
 
 
 def test_live_objects_are_refused():

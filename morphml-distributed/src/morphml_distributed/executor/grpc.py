@@ -69,6 +69,11 @@ class Config:
     tracing: bool = False
     """An OpenTelemetry span for each trial."""
 
+    @rules.validator
+    def _beats(self, attribute: attrs.Attribute[Rules], value: Rules) -> None:
+        if not 0.05 <= value.heartbeat <= 600.0:
+            raise ValueError(f"'rules.heartbeat' must be from 0.05 to 600 s: {value.heartbeat:g}")
+
 
 class GrpcExecutor:
     """The master of a search: a thread listens, dispatches and hears; the search's own thread only leaves tasks and takes results.
