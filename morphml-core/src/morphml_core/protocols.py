@@ -368,6 +368,14 @@ class Patient(Protocol):
         """Whether `busy`, the first of those that can prefetch it, gets the task, and not `free`, the first that can run it now."""
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """What a scheduler that remembers single tasks must also do: forget them, or its memory grows with the search."""
+
+    def forget(self, number: int) -> None:
+        """The task of that trial is over, whether or not it was or will be observed."""
+
+
 # storage, artifacts, cache ----------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from morphml_core.space.decisions import Genotype
 from morphml_distributed.dispatch import messages as m
 from morphml_distributed.dispatch.rules import Rules
 from morphml_distributed.dispatch.tasks import DispatchError
-from morphml_distributed.scheduler import work_stealing
+from morphml_distributed.scheduler import adaptive, work_stealing
 
 
 def test_a_task_is_given_begun_reported_and_finished(cluster: Any) -> None:
@@ -354,6 +354,16 @@ def test_a_waiting_task_is_cancelled_at_once(cluster: Any) -> None:
     assert cluster.outcome == Outcome(1, 1)
     assert cluster.notes == ["cancelled"]
     assert cluster.cancel(1) == []
+
+
+def test_a_scheduler_remembers_no_task_that_is_over(make: Callable[..., Any]) -> None:
+    scheduler = adaptive.component.create(adaptive.Config())
+    cluster = make(scheduler=scheduler)
+    for number in range(50):
+        cluster.submit(number)
+        cluster.cancel(number)
+    cluster.submit(50)
+    assert set(scheduler._works) == {50}
 
 
 def test_a_leased_task_is_cancelled_by_its_worker(cluster: Any) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import attrs
 
 from morphml_core.problem import Cause, Outcome, Report, Resources
-from morphml_core.protocols import Scheduler
+from morphml_core.protocols import Remembering, Scheduler
 from morphml_distributed.dispatch import messages as m
 from morphml_distributed.dispatch import needs
 from morphml_distributed.dispatch.board import Board, Lane
@@ -64,6 +64,7 @@ class Office:
         self.places: dict[Resources, int] = {}
         self.typical = Resources()
         self._random = random.Random(seed)
+        self._remembering = scheduler if isinstance(scheduler, Remembering) else None
         self._alone = False
         self._alone_pause: float = rules.stalled
 
@@ -208,6 +209,8 @@ class Office:
         self.board.remove(entry)
         number = entry.number
         del self.tasks[number]
+        if self._remembering is not None:
+            self._remembering.forget(number)
         if outcome.cause is not None:
             self.causes[outcome.cause] += 1
         entry.trial.ended = "lost" if outcome.cause is Cause.LOST and not outcome.final else event

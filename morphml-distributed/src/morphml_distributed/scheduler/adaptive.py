@@ -68,7 +68,7 @@ class Adaptive:
 
     def observe(self, queued: QueuedTask, worker: WorkerView, duration: float) -> bool:
         """Learns; says that ranks have changed where the predictions have, noticeably."""
-        self._works.pop(queued.task.number, None)
+        self.forget(queued.task.number)
         self._durations.learn(queued.features, worker.name, duration)
         self._seen += 1
         if self._seen < self._look or self._seen**2 < len(self._works):
@@ -79,6 +79,10 @@ class Adaptive:
             return False
         self._now = found
         return True
+
+    def forget(self, number: int) -> None:
+        """A task is over."""
+        self._works.pop(number, None)
 
     def waits(self, queued: QueuedTask, free: WorkerView, busy: WorkerView) -> bool:
         """Where the task is expected to end clearly earlier on the busy worker."""
