@@ -6,7 +6,7 @@
 
 The part `decisions`: the time in which the dispatch machine hears of a result, learns from it and gives out the next task, for each policy, before 100,000
 waiting tasks and 1,000 workers: the median, the 99th percentile and the longest by the clock, and the mean by the processor's time, in which lies
-whatever is ranked again.
+whatever is ranked again.  Memory is kept as in the master (`master/memory.py`), and nobody listens to the notes that come with each task.
 
 The part `situations`: each policy in each situation of `situations.py` against `fifo`, with the same machines, tasks and seed, in simulated time
 around the real dispatch machine (`stage.py`).  Printed are the means over the seeds of the ratios to `fifo`, and half the width of their 95 % interval:
@@ -52,6 +52,7 @@ from morphml_distributed.dispatch.messages import (
     Submitted,
 )
 from morphml_distributed.dispatch.rules import Rules
+from morphml_distributed.master.memory import Attic
 
 POLICIES = ("fifo", "priority", "round_robin", "load_balancing", "work_stealing", "adaptive")
 
@@ -72,6 +73,7 @@ class Crowd:
         self.now = 0.0
         self._rng = np.random.default_rng(0)
         self._machine = Machine(Rules(heartbeat=Seconds(stage.QUIET)), policy, 1)
+        self._machine.hush(True)  # as the master does where nobody listens
         self._held: dict[str, list[tuple[Lease, Task]]] = {f"w{index}": [] for index in range(workers)}
         self._features: dict[int, tuple[float, ...]] = {}
         self._speeds = {name: float(self._rng.lognormal(0.0, 0.5)) for name in self._held}
@@ -126,15 +128,20 @@ def decisions(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The times of each policy, in microseconds."""
     loader = Loader()
     for policy in given.policies:
+        attic = Attic()
+        attic.open()
         crowd = Crowd(scheduler(loader, policy), given.workers, given.waiting)
         times: list[float] = []
         spent, batch = 0.0, max(1, min(100, given.workers // 2))
         while len(times) < given.decisions:
+            if len(times) % 5000 == 0:
+                attic.store()  # as the master does twice a second while its queue is long
             found, seconds = crowd.decide(batch)
             times += [each * 1e6 for each in found]
             spent += seconds
             for _ in range(batch):
                 crowd.submit()
+        attic.close()
         yield {
             "policy": policy, "workers": given.workers, "waiting": given.waiting, "decisions": len(times),
             "median_us": figures.rounded(statistics.median(times), 3), "p99_us": figures.rounded(float(np.quantile(times, 0.99)), 3),

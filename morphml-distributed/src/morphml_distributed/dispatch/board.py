@@ -28,8 +28,8 @@ _SLICE = 2000
 class Together(Protocol):
     """What a scheduler may also do: rank many tasks at once, in less time than one by one."""
 
-    def task_ranks(self, queue: Sequence[QueuedTask]) -> Sequence[Rank]:
-        """What `task_rank` gives for each."""
+    def task_ranks(self, queue: Sequence[QueuedTask]) -> Iterable[Rank]:
+        """What `task_rank` gives for each, up to rounding."""
 
 
 class Lane:

@@ -15,7 +15,7 @@ class Attic:
     """From `open` to `close`, what has survived a full collection is not looked at in the next one (`gc.freeze`).
 
     Cycles among such objects are found only when these have doubled since all were looked at: then, when there is time (`air`), the next
-    collection looks at all again.  So what is kept in vain does not become more than what is not.  It holds for the whole process; several may be open at once.
+    collection looks at all again.  So what is kept in vain does not become more than what is not, unless there never is time.  It holds for the whole process; several may be open at once.
     """
 
     def __init__(self) -> None:
@@ -27,6 +27,11 @@ class Attic:
         gc.freeze()
         self._known = gc.get_freeze_count()
         gc.callbacks.append(self._collected)
+
+    def store(self) -> None:
+        """There is no time for a full collection: all that there is now is taken to stay, until the next `air`."""
+        gc.freeze()
+        self._doubled = True
 
     def air(self) -> None:
         """There is time to look at everything, where that is due."""
@@ -47,4 +52,4 @@ class Attic:
         count = gc.get_freeze_count()
         if self._whole:
             self._known, self._whole = count, False
-        self._doubled = count > 2 * self._known
+        self._doubled = self._doubled or count > 2 * self._known

@@ -234,6 +234,8 @@ class Master:
             self._count_slots()
             if len(self._open) < _FEW:
                 self._attic.air()
+            else:
+                self._attic.store()
             await asyncio.sleep(0.5)
 
     async def _stop(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 import numpy as np
@@ -52,12 +52,12 @@ class Adaptive:
         work = self._works[queued.task.number] = self._now.work(queued.features)
         return (queued.since - self._overtake * math.exp(work),)
 
-    def task_ranks(self, queue: Sequence[QueuedTask]) -> list[Rank]:
+    def task_ranks(self, queue: Sequence[QueuedTask]) -> Iterable[Rank]:
         """What `task_rank` gives for each, up to rounding."""
         works = self._now.works([queued.features for queued in queue])
         self._works.update(zip([queued.task.number for queued in queue], works.tolist(), strict=True))
         ranks = np.array([queued.since for queued in queue]) - self._overtake * np.exp(works)
-        return list(zip(ranks.tolist(), strict=True))
+        return zip(ranks.tolist(), strict=True)
 
     def worker_rank(self, worker: WorkerView) -> Rank:
         """When it would have finished a task, counting what it has, in steps of a tenth; among equals the share of it that is taken."""
