@@ -343,3 +343,17 @@ def test_the_snapshot_is_json_and_has_what_there_is(cluster: Any) -> None:
         (2, "w", "leased"),
     ]
     assert (found["submitted"], found["open"], found["notes"]) == (4, 4, {"joined": 1, "assigned": 2})
+
+
+def test_workers_that_are_gone_for_long_are_forgotten(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("morphml_distributed.dispatch.membership._REMEMBERED", 5)
+    cluster.join("stays")
+    for number in range(20):
+        cluster.join(f"w{number}")
+        cluster.submit(number)
+        cluster.feed(m.Left(f"w{number}", cluster.sessions[f"w{number}"]))
+    names = [worker["name"] for worker in cluster.machine.snapshot(cluster.now)["workers"]]
+    assert names == ["stays", *(f"w{number}" for number in range(15, 20))]
+    cluster.join("w3")
+    cluster.join("w17")
+    assert {cluster.worker(name)["state"] for name in ("stays", "w3", "w17")} == {"ready"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 
@@ -14,6 +16,9 @@ from morphml_distributed.dispatch.suspicion import deviations_of
 from morphml_distributed.dispatch.tasks import RUNNING, Entry
 from morphml_distributed.dispatch.workers import DISCONNECTED, LEFT, LOST, READY, SUSPECTED, WorkerState
 
+_REMEMBERED = 1000
+"""So many workers that are gone are shown, and known should they come back; where machines come and go for months there are many more."""
+
 
 class Membership:
     """Handles the events that are about workers.  `current` gives a worker whose session is the present one."""
@@ -21,6 +26,8 @@ class Membership:
     def __init__(self, office: Office, adoption: Adoption) -> None:
         self._office = office
         self._adoption = adoption
+        self._orders = itertools.count()
+        self._departed: OrderedDict[str, None] = OrderedDict()
         rules = office.rules
         self._suspect = deviations_of(rules.suspect_phi)
         self._lost = deviations_of(rules.lost_phi)
@@ -49,13 +56,14 @@ class Membership:
         office = self._office
         worker = office.workers.get(event.worker)
         if worker is None:
-            worker = WorkerState(event.worker, len(office.workers), office.rules)
+            worker = WorkerState(event.worker, next(self._orders), office.rules)
             office.workers[event.worker] = worker
             kind = "joined"
         elif event.session == worker.session and worker.connected:
             return
         else:
             kind = "rejoined"
+        self._departed.pop(event.worker, None)
         worker.join(event.session, event.capacity, office.now)
         kept = f", with {len(event.held)} tasks that it has kept" if event.held else ""
         office.say(kind, f"{worker.name} has {kind}{kept}", worker.name)
@@ -178,6 +186,9 @@ class Membership:
             office.give_back(entry)
         worker.recount()
         office.board.touch(worker)
+        self._departed[worker.name] = None
+        if len(self._departed) > _REMEMBERED:
+            del office.workers[self._departed.popitem(last=False)[0]]
         office.crowd_changed()
 
     def lose(self, worker: WorkerState, why: str) -> None:
