@@ -141,6 +141,14 @@ def started(command, folder, *more):
     return running
 
 
+def test_ctrl_c_says_where_nothing_was_recorded(folder, command):
+    running = started(command, folder, "--set", "storage=memory")
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert err.splitlines()[-1] == "Interrupted; nothing was recorded, as the storage is 'memory'."
+
+
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(shell, folder, command):
     running = started(command, folder)
     running.send_signal(signal.SIGINT)

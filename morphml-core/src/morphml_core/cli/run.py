@@ -111,8 +111,11 @@ def _search(experiment: Experiment, config: str, say: Say) -> dict[str, Any]:
     try:
         reason = experiment.run()
     except KeyboardInterrupt:
+        kept = f"nothing is lost. `morphml run {shlex.quote(config)}` goes on."
+        if experiment.resolved.storage.ref.name == "memory":
+            kept = "nothing was recorded, as the storage is 'memory'."
         with suppress(OSError):  # the terminal may be gone
-            click.echo(f"Interrupted; nothing is lost. `morphml run {shlex.quote(config)}` goes on.", err=True)
+            click.echo(f"Interrupted; {kept}", err=True)
         raise
     say(f"Ended: {reason}.")
     simulated = _say_simulated(experiment, say)
