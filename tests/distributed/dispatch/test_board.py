@@ -133,3 +133,35 @@ def test_a_decision_costs_the_same_however_many_tasks_wait(tasks: int) -> None:
             assert found[0].first(found[0].room, ()) is not None
         best = min(best, (time.process_time() - since) / 100)
     assert best < 500e-6, f"{1e6 * best:.0f} microseconds"
+
+
+def test_a_long_queue_is_ranked_again_bit_by_bit() -> None:
+    scheduler = Contrary()
+    board = Board(scheduler)
+    worker = board.workers["w"] = WorkerState("w", 0, Rules())
+    worker.join(1, m.Capacity(4.0, 2**33), 0.0)
+    board.touch(worker)
+    entries = [
+        Entry(QueuedTask(Task(n, Genotype(()), 0, resources=Resources(1.0)), 0.0), Trial(n), n) for n in range(5003)
+    ]
+    for entry in entries[1:5000]:
+        board.add(entry)
+    board.refresh()
+    scheduler.sign = 1
+    board.rank_again()
+    rounds = 0
+    while board.ranking:
+        found = board.next()
+        assert found is not None
+        assert (found[1].number == 4999) == (rounds == 0)
+        board.remove(found[1])
+        board.add(entries[5000 + rounds % 3]) if rounds < 3 else None
+        board.go_on()
+        rounds += 1
+    assert rounds > 2
+    order = []
+    while (found := board.next()) is not None:
+        order.append(found[1].number)
+        board.remove(found[1])
+    assert order == sorted(order)
+    assert len(order) == 4999 + 3 - rounds

@@ -10,7 +10,7 @@ import pytest
 from morphml_core.problem import Budget, Resources, Task
 from morphml_core.protocols import QueuedTask, WorkerView
 from morphml_core.space.decisions import Genotype
-from morphml_distributed.scheduler.adaptive import Config, component
+from morphml_distributed.scheduler.adaptive import Adaptive, Config, component
 from morphml_distributed.scheduler.durations import Durations, Predictions
 
 SPEEDS = {"fast": 4.0, "plain": 1.0, "slow": 0.5}
@@ -211,3 +211,18 @@ def test_a_thousand_workers_at_once():
     assert len(paces) == 1000
     found = np.array([paces[f"w{number}"] for number in range(1000)])
     assert float(np.corrcoef(found, -np.log(speeds))[0, 1]) > 0.99
+
+
+def test_many_tasks_are_ranked_at_once_as_they_are_one_by_one() -> None:
+    scheduler, rng = Adaptive(10.0), np.random.default_rng(0)
+    queue = [
+        QueuedTask(
+            Task(number, Genotype(()), 0), float(number), (float(rng.integers(1, 9)), 1.0, *rng.random(3).tolist())
+        )
+        for number in range(100)
+    ]
+    for queued in queue:
+        scheduler.task_rank(queued)
+        scheduler.observe(queued, WorkerView("w", Resources(), Resources()), float(np.exp(queued.features[2])))
+    found = [rank[0] for rank in scheduler.task_ranks(queue)]
+    assert found == pytest.approx([scheduler.task_rank(queued)[0] for queued in queue])
