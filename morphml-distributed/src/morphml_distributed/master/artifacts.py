@@ -19,6 +19,7 @@ import grpc.aio
 
 from morphml_core.errors import MorphMLError
 from morphml_core.protocols import Artifacts
+from morphml_distributed.folders import PrivateFolder
 from morphml_distributed.master.handlers import Received
 from morphml_distributed.master.session import Session
 from morphml_distributed.wire import limits
@@ -46,13 +47,13 @@ class ArtifactCalls:
         self._store = store
         self._holder = holder
         self._largest = largest
-        self._folder = tempfile.TemporaryDirectory(prefix="morphml-master-", ignore_cleanup_errors=True)
+        self._folder = PrivateFolder("master")
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="artifacts")
 
     def close(self) -> None:
         """Wait for what is being written, and remove what lies in between."""
         self._threads.shutdown(cancel_futures=True)
-        self._folder.cleanup()
+        self._folder.close()
 
     async def put(self, context: Any) -> pb.ArtifactStored:
         """Receive an artifact, check it, store it."""
@@ -141,7 +142,7 @@ class ArtifactCalls:
         return _Admission(session, self._store)
 
     def _spare(self) -> _Spare:
-        return _Spare(self._folder.name)
+        return _Spare(self._folder.path)
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -167,7 +168,7 @@ class _Admission:
 class _Spare:
     """A file of the master's own, removed at the end."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     async def __aenter__(self) -> tuple[Path, IO[bytes]]:

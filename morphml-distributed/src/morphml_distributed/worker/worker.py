@@ -6,9 +6,7 @@ import contextlib
 import os
 import random
 import select
-import shutil
 import signal
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ import attrs
 from morphml_core.errors import MorphMLError
 from morphml_core.plugins.catalogue import Catalogue
 from morphml_distributed.dispatch.messages import Assign, Capacity, Evict, Lease
+from morphml_distributed.folders import PrivateFolder
 from morphml_distributed.resources import Examiner
 from morphml_distributed.security.settings import Security
 from morphml_distributed.security.tokens import WORKER, proof, token_of
@@ -82,8 +81,8 @@ class Worker:
         self._waker = Waker()
         self._inbox: deque[tuple[Link, pb.ToWorker | Ended]] = deque()
         self._ledger = Ledger(self._send, log)
-        self._private = Path(tempfile.mkdtemp(prefix="morphml-worker-"))
-        self._key = SessionKey(self._private / "session")
+        self._private = PrivateFolder("worker")
+        self._key = SessionKey(self._private.path / "session")
         self._examiner = Examiner(settings.folder, settings.capacity.gpus)
         self._distributions = _distributions()
         self._link: Link | None = None
@@ -357,7 +356,7 @@ class Worker:
             self._link.close()
             self._link.join(_GOODBYE)
         self._waker.close()
-        shutil.rmtree(self._private, ignore_errors=True)
+        self._private.close()
 
     # signals --------------------------------------------------------------------------------------------
 
