@@ -20,6 +20,13 @@ def test_failures_of_any_cause_open_it_later() -> None:
     assert [breaker.failed(number, False, 0.0) for number in range(4)] == [False, False, False, True]
 
 
+def test_where_everything_fails_nothing_grows() -> None:
+    breaker = Breaker(RULES)
+    for number in range(30_000):
+        breaker.failed(number, False, 0.0, others=False)
+    assert (breaker.failures, breaker.state) == (10_000, CLOSED)
+
+
 def test_a_success_begins_the_count_anew() -> None:
     breaker = Breaker(RULES)
     breaker.failed(1, True, 0.0)

@@ -6,6 +6,9 @@ from morphml_distributed.dispatch.rules import Rules
 
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half_open"
 
+_MOST = 10_000
+"""It counts so far, unless the rules want more: where everything fails for days, nothing grows."""
+
 
 class Breaker:
     """Counts the trials that failed in a row.  One trial that fails again and again counts once: it may be the trial's fault."""
@@ -40,6 +43,8 @@ class Breaker:
 
         `others`: on other workers trials succeed.  Where they fail everywhere, it is not the worker's fault, and nobody is spared.
         """
+        if len(self._failed) >= max(_MOST, self._rules.breaker_failed):
+            self._failed.pop()
         self._failed.add(number)
         if lost:
             self._lost.add(number)
