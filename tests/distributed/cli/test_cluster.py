@@ -60,7 +60,7 @@ def test_json_has_everything(master, run):
     held = json.loads(output)
     assert code == 0
     assert set(held) == {
-        "term", "workers", "queue", "delayed", "leases", "notes", "causes", "submitted", "open", "master",
+        "term", "workers", "queue", "delayed", "leases", "notes", "causes", "retries", "submitted", "open", "master",
     }  # fmt: skip
     assert held["master"]["experiment"] == "digits"
     assert held["master"]["listen"] == master.address

@@ -345,6 +345,25 @@ def test_a_result_of_a_former_term_that_the_worker_has_not_offered_is_not_used(m
     assert cluster.outcomes == []
 
 
+def test_attempts_after_any_failure_are_spaced_out(cluster: Any) -> None:
+    """Exponential backoff with full jitter: the longest pause doubles with each failure, and is counted by its cause."""
+    pauses: dict[int, list[float]] = {2: [], 4: []}
+    cluster.join("w")
+    for number in range(30):
+        for attempt in (1, 2, 3, 4):
+            said = cluster.submit(number, attempt=attempt)
+            waited = 0.0
+            while not any(isinstance(each, m.Assign) for each in said):
+                said = cluster.pass_time(0.05)
+                waited += 0.05
+            pauses.setdefault(attempt, []).append(waited)
+            cluster.fail(cluster.one(m.Assign))
+    assert cluster.machine.snapshot(0.0)["retries"] == {"error": 90}
+    assert max(pauses[1]) == 0.0
+    assert 0.5 < max(pauses[2]) <= 1.1
+    assert 1.5 < max(pauses[4]) <= 4.1
+
+
 # cancelling --------------------------------------------------------------------------------------------------
 
 

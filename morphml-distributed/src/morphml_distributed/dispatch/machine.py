@@ -121,8 +121,9 @@ class Machine:
         trial.tell(office.now, "submitted", str(task.attempt))
         if self._results.submitted(entry) or self._adoption.submitted(entry):
             return
-        pause = office.pause(trial) if trial.losses else 0.0
-        if trial.losses:
+        pause = office.pause(trial) if trial.cause else 0.0
+        if trial.cause:
+            office.retries[trial.cause] += 1
             after = f" in {pause:.1f} s" if pause else ""
             office.tell(entry, "retried", f"trial {task.number} is tried again{after}, for the {task.attempt}. time")
         if pause > 0.0:

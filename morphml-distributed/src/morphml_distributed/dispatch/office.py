@@ -61,6 +61,7 @@ class Office:
         self.counted: OrderedDict[m.Lease, bool] = OrderedDict()
         self.notes: Counter[str] = Counter()
         self.causes: Counter[str] = Counter()
+        self.retries: Counter[str] = Counter()
         self.places: dict[Resources, int] = {}
         self.typical = Resources()
         self._random = random.Random(seed)
@@ -119,12 +120,17 @@ class Office:
 
         Otherwise exponential backoff with full jitter (Brooker, Exponential Backoff And Jitter, 2015).
         """
-        losses, rules = trial.blamed, self.rules
+        if trial.cause != Cause.LOST:
+            return self._backoff(trial.failures)
+        losses = trial.blamed
         if not losses or not (losses[-1].process or len(losses) > 1):
             return 0.0
-        return self._random.uniform(
-            0.0, min(rules.backoff_cap, rules.backoff * rules.backoff_factor ** (len(losses) - 1))
-        )
+        return self._backoff(len(losses))
+
+    def _backoff(self, times: int) -> float:
+        rules = self.rules
+        top = min(rules.backoff_cap, rules.backoff * rules.backoff_factor ** (times - 1))
+        return self._random.uniform(0.0, top)
 
     # leases -----------------------------------------------------------------------------------------------
 
@@ -211,8 +217,10 @@ class Office:
         del self.tasks[number]
         if self._remembering is not None:
             self._remembering.forget(number)
+        entry.trial.cause = outcome.cause or ""
         if outcome.cause is not None:
             self.causes[outcome.cause] += 1
+            entry.trial.failures += outcome.cause is not Cause.LOST
         entry.trial.ended = "lost" if outcome.cause is Cause.LOST and not outcome.final else event
         del self.trials[number]
         remember(self.over, number, entry.trial, self.rules.remembered)

@@ -30,7 +30,7 @@ class Rules:
     longest_silence: float = attrs.field(default=10.0, validator=_over(1))
     """A worker that was silent for so many heartbeats is lost, whatever its history."""
     backoff: Seconds = attrs.field(default=Seconds(1.0), validator=_least(0))
-    """The longest pause before an attempt, after one process has died with the trial."""
+    """The longest pause before an attempt, after the first one has failed."""
     backoff_factor: float = attrs.field(default=2.0, validator=_least(1))
     """By how much that pause grows with each further one."""
     backoff_cap: Seconds = attrs.field(default=Seconds(60.0), validator=_least(0))

@@ -13,7 +13,7 @@ from morphml_distributed.dispatch.workers import WorkerState
 
 
 def snapshot(office: Office, now: float) -> dict[str, Any]:
-    """All of it as JSON: `term`, `workers`, `queue` (by need), `delayed`, `leases`, `notes` and `causes` (counts), `submitted`, `open`."""
+    """All of it as JSON: `term`, `workers`, `queue` (by need), `delayed`, `leases`, `notes`, `causes` and `retries` (counts), `submitted`, `open`."""
     return {
         "term": office.term,
         "workers": [_worker(worker, now) for worker in office.workers.values()],
@@ -35,6 +35,7 @@ def snapshot(office: Office, now: float) -> dict[str, Any]:
         ],
         "notes": dict(office.notes),
         "causes": dict(office.causes),
+        "retries": dict(office.retries),
         "submitted": office.submissions,
         "open": len(office.tasks),
     }

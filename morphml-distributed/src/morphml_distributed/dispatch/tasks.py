@@ -78,11 +78,13 @@ class Loss:
 class Trial:
     """What is remembered of a trial from attempt to attempt.  `ended` is how the last attempt ended (empty: it has not)."""
 
-    __slots__ = ("ended", "losses", "number", "story")
+    __slots__ = ("cause", "ended", "failures", "losses", "number", "story")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.ended = ""
+        self.cause = ""
+        self.failures = 0
         self.losses: list[Loss] = []
         self.story: list[tuple[float, str, str]] = []
 

@@ -119,12 +119,14 @@ class ClusterCollector(Collector):
         for state, count in sorted(Counter(worker["state"] for worker in held["workers"]).items()):
             states.add_metric([state], count)
         yield states
-        retries = CounterMetricFamily(
-            "morphml_failures", "Attempts that ended without a result, by cause.", labels=["cause"]
-        )
-        for cause, count in sorted(held.get("causes", {}).items()):
-            retries.add_metric([cause], count)
-        yield retries
+        for name, key, what in (
+            ("morphml_failures", "causes", "Attempts that ended without a result, by cause."),
+            ("morphml_retries", "retries", "Further attempts, by the cause of which the one before had failed."),
+        ):
+            found = CounterMetricFamily(name, what, labels=["cause"])
+            for cause, count in sorted(held.get(key, {}).items()):
+                found.add_metric([cause], count)
+            yield found
 
     def _health(self, workers: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
         for name, what in _HEALTH.items():
