@@ -95,7 +95,12 @@ def test_what_is_left_out(write):
         ("hooks[0]", "progress", {}),
     ]
     assert {ref.where for _, ref in list(found.refs())[2:]} == {"a.yaml"}
-    assert (found.seed, found.deduplicate, found.trial.retries, found.output) == (0, True, Retries(3), Path("results/a"))
+    assert (found.seed, found.deduplicate, found.trial.retries, found.output) == (
+        0,
+        True,
+        Retries(3),
+        Path("results/a"),
+    )
 
 
 def test_empty_sections_are_left_out_and_none_is_nothing(write):

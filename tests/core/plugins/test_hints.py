@@ -14,7 +14,11 @@ def test_the_table_is_what_our_distributions_register():
         if path.parent.name == "morphml-core":
             continue
         points = tomllib.loads(path.read_text())["project"].get("entry-points", {})
-        kinds = {kind: tuple(sorted(points[group_of(kind)])) for kind in (*KINDS, HOOK, "command") if group_of(kind) in points}
+        kinds = {
+            kind: tuple(sorted(points[group_of(kind)]))
+            for kind in (*KINDS, HOOK, "command")
+            if group_of(kind) in points
+        }
         registered[path.parent.name] = kinds
     assert {owner: dict(kinds) for owner, kinds in hints.COMPONENTS.items()} == registered
 

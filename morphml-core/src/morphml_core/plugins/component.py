@@ -89,7 +89,7 @@ class Part(Generic[T]):
         return self.component.create(self.config, *collaborators)
 
     def family(self) -> Iterator[Part[Any]]:
-        """This part, and all those that its config holds, theirs included."""
+        """The part itself, and all those that its config holds, theirs included."""
         yield self
         for field in attrs.fields(type(self.config)) if attrs.has(type(self.config)) else ():
             held = getattr(self.config, field.name)
