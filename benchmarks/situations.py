@@ -122,11 +122,11 @@ def lengths(rng: np.random.Generator, size: float) -> Play:
 
 
 def tails(rng: np.random.Generator, size: float) -> Play:
-    """Sixteen equal machines, and generations of 64 tasks, most of them a second long and a few a minute, which nothing foretells."""
+    """Sixteen equal machines, and generations of 64 tasks, most of them a tenth of a second long and a few some seconds, which nothing foretells."""
     numbers = itertools.count()
 
     def first(_: int) -> list[Job]:
-        works = np.minimum(60.0, rng.pareto(1.1, 64) + 0.5)
+        works = np.minimum(6.0, 0.1 * (rng.pareto(1.1, 64) + 0.5))
         return [Job(next(numbers), float(work), features=_features(rng)) for work in works]
 
     jobs, more = generations(first, max(2, int(8 * size)))
