@@ -22,36 +22,25 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
-from time import monotonic, sleep
 from typing import Any
 
 import attrs
 
 import distributed
 from morphml_core.errors import MorphMLError
-from morphml_core.executor.processes import packed
 from morphml_core.plugins.component import executor
-from morphml_core.problem import Cause, Outcome, Report, Resources, Task
+from morphml_core.problem import Cause, Outcome, Report, Resources
 from morphml_core.protocols import Workload
 from morphml_distributed.executor._dask_worker import Search, cancel_there, run_trial
-from morphml_distributed.executor._flights import (
-    LABEL,
-    Flight,
-    Flights,
-    Remembered,
-    cancelled_by,
-    in_words,
-    room,
-    unshared,
-)
+from morphml_distributed.executor._engine import Engine, first_line
+from morphml_distributed.executor._flights import LABEL, Flight, Remembered, room
 from morphml_distributed.executor._stand import Job
 
 _DASK: Any = distributed  # its types are partly there
 _LOG = logging.getLogger(__name__)
 _CLOSING = 3.0
-_RETRY = 2.0
 _ANSWER = 10.0
 
 
@@ -72,93 +61,20 @@ class Config:
     patience: float = attrs.field(default=60.0, validator=attrs.validators.ge(0))
 
 
-class DaskExecutor:
-    """Runs each task as a task of Dask.
+class DaskExecutor(Engine):
+    """Runs each task as a task of Dask."""
 
-    A timeout counts from when the evaluation begins.  While the scheduler cannot be reached there are no slots: a search waits
-    until it is there again; what was running is lost.
-    """
+    machine = "worker"
+    retry = 2.0
 
     def __init__(self, config: Config, workload: Workload) -> None:
-        self._config = config
-        self._content = packed(workload)
-        self._flights = Flights()
-        self._need = Resources()
-        self._unshared = unshared(workload)
+        super().__init__(config, workload)
         self._inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
-        self._gone = self._closed = False
-        self._again = 0.0
         self._client: Any = None
         self._local: Any = None
-        self._machines = Remembered(self._ask)
+        self._known = Remembered(self._ask)
         self._key = ""
         self._connect()
-
-    @property
-    def slots(self) -> int:
-        """How many tasks may be in flight: as many as the workers have room for, or the configuration says; none while there is no cluster."""
-        if self._gone:
-            return 0
-        limit = self._config.slots
-        try:
-            found = max(1, self._room(self._need))
-        except Exception as error:  # whatever Dask raises once its scheduler is gone
-            self._lose_cluster(error)
-            return 0
-        return found if limit is None else min(limit, found)
-
-    def submit(self, task: Task) -> None:
-        """Start, or queue, one task.  Raises `RuntimeError` after `close`."""
-        if self._closed:
-            raise RuntimeError(f"task {task.number} was submitted to an executor that is closed")
-        self._need = task.resources
-        flight = self._flights.add(task, None)
-        if self._gone:
-            self._flights.fail(flight, f"{self._cluster} cannot be reached")
-            return
-        try:
-            flight.handle = self._client.submit(
-                run_trial, Job(self._key, task, self._config.grace), key=f"morphml-{uuid.uuid4().hex}", pure=False,
-                retries=0, resources=self._asked(task.resources) or None, priority=task.priority,
-            )  # fmt: skip
-            self._watch(flight)
-        except Exception as error:
-            self._lose_cluster(error)
-
-    def poll(self, timeout: float) -> Sequence[Report | Outcome]:
-        """What has happened since the last call, in order; waits at most `timeout` seconds for the first of it."""
-        until = monotonic() + timeout
-        self._look(0.0)
-        while not self._flights.events and (left := until - monotonic()) > 0:
-            self._look(min(left, 1.0))
-        return self._flights.take()
-
-    def cancel(self, number: int) -> None:
-        """End the task of that trial at its next step, or kill its process when that takes too long."""
-        flight = self._flights.get(number)
-        if flight is None or flight.deadline is not None:
-            return
-        flight.deadline = cancelled_by(self._config.grace)
-        if flight.place:
-            self._tell(flight.place, number, flight.task.attempt)
-        else:
-            self._forget(flight)
-            self._flights.fail(flight, "")
-
-    def close(self) -> None:
-        """End everything within a few seconds; a cluster of our own too."""
-        if self._closed:
-            return
-        self._closed = True
-        for flight in self._flights.all():
-            self.cancel(flight.task.number)
-        until = monotonic() + min(self._config.grace, _CLOSING) + _CLOSING
-        while len(self._flights) and not self._gone and monotonic() < until:
-            self._look(max(0.0, min(1.0, until - monotonic())))
-        for flight in self._flights.all():
-            self._forget(flight)
-            self._flights.fail(flight, "")
-        self._disconnect()
 
     # the cluster ------------------------------------------------------------------------------------
 
@@ -175,16 +91,12 @@ class DaskExecutor:
             self._client.subscribe_topic(key, lambda event: inbox.put((key, *event[1])))
             self._client.subscribe_topic("all", lambda event: _removed(key, inbox, event[1]))
             self._client.register_plugin(Search(key, self._content), name=f"morphml-{key}")
-            self._machines = Remembered(self._ask)
+            self._known = Remembered(self._ask)
             hosts = {worker["host"] for worker in self._workers()}
         except Exception as error:  # whatever Dask raises when there is no cluster, or its workers lack what is needed
             self._disconnect()
-            raise MorphMLError(f"{self._cluster} cannot be used: {_first_line(error)}") from error
-        if len(hosts) > 1 and self._unshared:
-            _LOG.warning(
-                "the Dask workers are on %d machines, and the artifacts are in a folder: unless all of them share it, a trial that goes "
-                "on elsewhere does not find its checkpoint; let 'artifacts' name a shared one", len(hosts),
-            )  # fmt: skip
+            raise MorphMLError(f"{self._cluster} cannot be used: {first_line(error)}") from error
+        self._warn_of_folders(len(hosts))
 
     @property
     def _cluster(self) -> str:
@@ -193,6 +105,9 @@ class DaskExecutor:
     def _workers(self) -> list[Mapping[str, Any]]:
         found = self._client.sync(self._client.scheduler.identity, callback_timeout=_ANSWER)
         return list(found["workers"].values())
+
+    def _machines(self) -> list[dict[str, float]]:
+        return self._known()
 
     def _ask(self) -> list[dict[str, float]]:
         return [{**worker["resources"], _THREADS: float(worker["nthreads"])} for worker in self._workers()]
@@ -223,27 +138,22 @@ class DaskExecutor:
             with contextlib.suppress(Exception):
                 local.close(timeout=_ANSWER)
 
-    def _lose_cluster(self, error: BaseException | str) -> None:
-        words = error if isinstance(error, str) else _first_line(error)
-        self._flights.fail_all(f"{self._cluster} is gone: {words}")
-        if not self._gone:
-            self._gone, self._again = True, monotonic() + _RETRY
-            _LOG.warning("%s is gone, and is looked for again: %s", self._cluster, words)
-            self._disconnect()
-
-    def _return(self, limit: float) -> None:
-        """Look for the cluster again, now and then."""
-        if self._closed or monotonic() < self._again:
-            sleep(max(0.0, min(limit, self._again - monotonic())))
-            return
-        try:
-            self._connect()
-            self._gone = False
-            _LOG.warning("%s is there again", self._cluster)
-        except MorphMLError:
-            self._again = monotonic() + _RETRY
-
     # what goes to it, and comes from it -------------------------------------------------------------
+
+    def _start(self, flight: Flight) -> None:
+        task = flight.task
+        flight.handle = self._client.submit(
+            run_trial, Job(self._key, task, self._config.grace), key=f"morphml-{uuid.uuid4().hex}", pure=False, retries=0,
+            resources=self._asked(task.resources) or None, priority=task.priority,
+        )  # fmt: skip
+        self._watch(flight)
+
+    def _cancel(self, flight: Flight) -> None:
+        if flight.place:
+            self._tell(flight.place, flight.task.number, flight.task.attempt)
+        else:
+            self._give_up(flight)
+            self._flights.fail(flight, "")
 
     def _watch(self, flight: Flight) -> None:
         key, inbox, number, attempt = self._key, self._inbox, flight.task.number, flight.task.attempt
@@ -260,25 +170,16 @@ class DaskExecutor:
 
         threading.Thread(target=tell, name="dask-cancel", daemon=True).start()
 
-    def _forget(self, flight: Flight) -> None:
-        """Dask is not to run the task, or not again."""
+    def _give_up(self, flight: Flight) -> None:
         with contextlib.suppress(Exception):  # the cluster is gone
             if flight.handle is not None and not self._gone:
                 flight.handle.cancel()
 
-    def _look(self, limit: float) -> None:
-        """Wait, at most `limit` seconds, until something has come from the cluster, and take it in."""
-        if self._gone:
-            self._return(limit)
-            return
+    def _hear(self, limit: float) -> None:
         with contextlib.suppress(Empty):
             self._read(*self._inbox.get(timeout=limit) if limit > 0 else self._inbox.get_nowait())
             while not self._gone:
                 self._read(*self._inbox.get_nowait())
-        for flight in [] if self._gone else self._flights.expire():
-            self._forget(flight)
-        if not self._gone:
-            self._refuse_unplaceable()
 
     def _read(self, key: str, kind: str, *content: Any) -> None:
         """Take in one message; one of a cluster that was left is not heard."""
@@ -299,7 +200,7 @@ class DaskExecutor:
             return
         if flight is not None:  # Dask runs it again, because it lost it
             self._flights.fail(flight, f"the Dask worker {flight.place} lost it")
-            self._forget(flight)
+            self._give_up(flight)
         self._tell(where, number, attempt)
 
     def _report(self, number: int, attempt: int, step: int, metrics: Mapping[str, float]) -> None:
@@ -313,7 +214,7 @@ class DaskExecutor:
         """Dask has a task no longer; one that has told its outcome is not in flight any more."""
         flight = self._flights.get(number, attempt)
         if status == "disconnected":
-            self._lose_cluster("the connection to its scheduler broke")
+            self._lose_cluster(ConnectionError("the connection to its scheduler broke"))
         elif flight is not None:
             self._flights.fail(flight, f"Dask could not run it: {words}")
 
@@ -324,20 +225,7 @@ class DaskExecutor:
                 self._flights.fail(
                     flight, f"the Dask worker {where} that ran it left the cluster: its process or its machine died"
                 )
-                self._forget(flight)
-
-    def _refuse_unplaceable(self) -> None:
-        late = monotonic() - self._config.patience
-        for flight in [each for each in self._flights.all() if not each.place and each.since < late]:
-            try:
-                hopeless = bool(self._machines()) and self._room(flight.task.resources) == 0
-            except Exception as error:
-                self._lose_cluster(error)
-                return
-            if hopeless:
-                self._forget(flight)
-                message = f"no worker of {self._cluster} can ever run it: it needs {in_words(flight.task.resources)}"
-                self._flights.fail(flight, message, Cause.ERROR, final=True)
+                self._give_up(flight)
 
 
 _THREADS = " threads"
@@ -360,7 +248,7 @@ def _how(future: Any) -> tuple[str, str]:
         reason = getattr(getattr(future, "_state", None), "exception", None)
         broken = getattr(reason, "reason", "") == "scheduler-connection-lost" or "lost the connection" in str(reason)
         return ("disconnected" if broken else status), f"the task was {status}"
-    words = f"{type(error).__name__}: {_first_line(error)}" if error is not None else "it ended without a word"
+    words = f"{type(error).__name__}: {first_line(error)}" if error is not None else "it ended without a word"
     return status, words
 
 
@@ -370,11 +258,6 @@ def _local_cluster(config: Config) -> Any:
         n_workers=config.workers or cores, threads_per_worker=1, processes=True, dashboard_address=None,
         worker_dashboard_address=None, memory_limit=None, silence_logs=logging.CRITICAL,
     )  # fmt: skip
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:500]
 
 
 component = executor(Config, DaskExecutor)

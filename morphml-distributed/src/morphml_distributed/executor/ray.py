@@ -26,7 +26,7 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 import attrs
@@ -34,27 +34,16 @@ import ray
 from ray import exceptions
 
 from morphml_core.errors import MorphMLError
-from morphml_core.executor.processes import packed
 from morphml_core.plugins.component import executor
-from morphml_core.problem import Cause, Outcome, Report, Resources, Task
+from morphml_core.problem import Outcome, Report, Resources, Task
 from morphml_core.protocols import Workload
-from morphml_distributed.executor._flights import (
-    LABEL,
-    Flight,
-    Flights,
-    Remembered,
-    cancelled_by,
-    in_words,
-    room,
-    unshared,
-)
+from morphml_distributed.executor._engine import Engine, first_line
+from morphml_distributed.executor._flights import LABEL, Flight, Remembered, room
 from morphml_distributed.executor._stand import Job, evaluate, place
 
 _LOG = logging.getLogger(__name__)
 _BEAT = 0.5
 _ASK = 20.0
-_CLOSING = 3.0
-_RETRY = 5.0
 _SILENCE = 10.0
 _REMEMBERED = 100_000
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -151,96 +140,22 @@ class Head:
         return monotonic() - self._heard
 
 
-class RayExecutor:
-    """Runs each task as a task of Ray.
+class RayExecutor(Engine):
+    """Runs each task as a task of Ray."""
 
-    A timeout counts from when the evaluation begins.  While the cluster cannot be reached there are no slots: a search waits
-    until it is there again; what was running in it is lost.
-    """
+    machine = "node"
+    retry = 5.0
 
     def __init__(self, config: Config, workload: Workload) -> None:
-        self._config = config
-        self._content = packed(workload)
+        super().__init__(config, workload)
         self._key = uuid.uuid4().hex
-        self._flights = Flights()
         self._nodes = Remembered(self._ask)
-        self._need = Resources()
-        self._unshared = unshared(workload)
-        self._ours = self._gone = self._closed = False
-        self._again = 0.0
+        self._ours = False
         self._mailbox: Any = None
         self._blob: Any = None
         self._taken: Any = None
         self._head = Head("")
         self._connect()
-
-    @property
-    def slots(self) -> int:
-        """How many tasks may be in flight: as many as the nodes have room for, or the configuration says; none while there is no cluster."""
-        if self._gone:
-            return 0
-        limit = self._config.slots
-        try:
-            found = max(1, room(needs(self._need), self._nodes()))
-        except Exception as error:  # whatever Ray raises once its cluster is gone
-            self._lose_cluster(error)
-            return 0
-        if not self._head.answers():
-            return 0
-        return found if limit is None else min(limit, found)
-
-    def submit(self, task: Task) -> None:
-        """Start, or queue, one task.  Raises `RuntimeError` after `close`."""
-        if self._closed:
-            raise RuntimeError(f"task {task.number} was submitted to an executor that is closed")
-        self._need = task.resources
-        flight = self._flights.add(task, None)
-        if self._gone:
-            self._flights.fail(flight, f"{self._cluster} cannot be reached")
-            return
-        try:
-            options = _options(task)
-            job = Job(self._key, task, self._config.grace)
-            flight.handle = self._run.options(**options).remote(job, self._blob, self._mailbox)
-        except Exception as error:
-            self._lose_cluster(error)
-
-    def poll(self, timeout: float) -> Sequence[Report | Outcome]:
-        """What has happened since the last call, in order; waits at most `timeout` seconds for the first of it."""
-        until = monotonic() + timeout
-        self._look(0.0)
-        while not self._flights.events and (left := until - monotonic()) > 0:
-            self._look(min(left, 1.0))
-        return self._flights.take()
-
-    def cancel(self, number: int) -> None:
-        """End the task of that trial at its next step, or kill its process when that takes too long."""
-        flight = self._flights.get(number)
-        if flight is None or flight.deadline is not None:
-            return
-        flight.deadline = cancelled_by(self._config.grace)
-        try:
-            self._mailbox.cancel.remote(number, flight.task.attempt)
-            if not flight.place:
-                ray.cancel(flight.handle, force=False)
-                self._flights.fail(flight, "")
-        except Exception as error:
-            self._lose_cluster(error)
-
-    def close(self) -> None:
-        """End everything within a few seconds; a cluster of our own too."""
-        if self._closed:
-            return
-        self._closed = True
-        for flight in self._flights.all():
-            self.cancel(flight.task.number)
-        until = monotonic() + min(self._config.grace, _CLOSING) + _CLOSING
-        while len(self._flights) and not self._gone and monotonic() < until:
-            self._look(max(0.0, min(1.0, until - monotonic())))
-        for flight in self._flights.all():
-            self._force(flight)
-            self._flights.fail(flight, "")
-        self._disconnect()
 
     # the cluster ------------------------------------------------------------------------------------
 
@@ -260,15 +175,20 @@ class RayExecutor:
             count = len(self._nodes())
         except Exception as error:  # whatever Ray raises when there is no cluster
             self._disconnect()
-            raise MorphMLError(f"{self._cluster} cannot be reached: {_first_line(error)}") from error
-        if count > 1 and self._unshared:
-            _LOG.warning(
-                "the Ray cluster has %d nodes, and the artifacts are in a folder: unless all nodes share it, a trial that goes on "
-                "elsewhere does not find its checkpoint; let 'artifacts' name a shared one", count,
-            )  # fmt: skip
+            raise MorphMLError(f"{self._cluster} cannot be reached: {first_line(error)}") from error
+        self._warn_of_folders(count)
 
     def _ask(self) -> list[dict[str, float]]:
         return _nodes() if self._head.answers(0.0) else []
+
+    def _answers(self) -> bool:
+        return self._head.answers()
+
+    def _machines(self) -> list[dict[str, float]]:
+        return self._nodes()
+
+    def _room(self, resources: Resources) -> int:
+        return room(needs(resources), self._nodes())
 
     @property
     def _cluster(self) -> str:
@@ -285,50 +205,29 @@ class RayExecutor:
             _LOG.debug("the Ray cluster was not left in order: %s", error)
         self._ours = False
 
-    def _lose_cluster(self, error: BaseException) -> None:
-        if not self._gone:
-            self._gone, self._again = True, monotonic() + _RETRY
-            _LOG.warning("%s is gone, and is looked for again: %s", self._cluster, _first_line(error))
-            self._disconnect()
-        self._flights.fail_all(f"{self._cluster} is gone: {_first_line(error)}")
+    # what goes to it, and comes from it -------------------------------------------------------------
 
-    def _return(self, limit: float) -> None:
-        """Look for the cluster again, now and then."""
-        if self._closed or monotonic() < self._again:
-            sleep(max(0.0, min(limit, self._again - monotonic())))
-            return
-        try:
-            self._connect()
-            self._gone = False
-            _LOG.warning("%s is there again", self._cluster)
-        except MorphMLError:
-            self._again = monotonic() + _RETRY
+    def _start(self, flight: Flight) -> None:
+        job = Job(self._key, flight.task, self._config.grace)
+        flight.handle = self._run.options(**_options(flight.task)).remote(job, self._blob, self._mailbox)
 
-    # what comes from it -----------------------------------------------------------------------------
+    def _cancel(self, flight: Flight) -> None:
+        self._mailbox.cancel.remote(flight.task.number, flight.task.attempt)
+        if not flight.place:
+            ray.cancel(flight.handle, force=False)
+            self._flights.fail(flight, "")
 
-    def _look(self, limit: float) -> None:
-        """Wait, at most `limit` seconds, until something has come from the cluster, and take it in."""
-        if self._gone:
-            self._return(limit)
-            return
+    def _hear(self, limit: float) -> None:
         if not self._head.answers() and self._head.silent_for() > _SILENCE:
-            self._lose_cluster(ConnectionError(f"its head at {self._head.address} does not answer"))
-            return
+            raise ConnectionError(f"its head at {self._head.address} does not answer")
         refs = [self._taken, *(flight.handle for flight in self._flights.all() if flight.last is None)]
-        try:
-            ray.wait(refs, num_returns=1, timeout=limit)
-            ready = set(ray.wait(refs, num_returns=len(refs), timeout=0)[0])
-            if self._taken in ready:
-                self._read(self._taken)
-            for flight in self._flights.all():
-                if flight.handle in ready and flight.last is None:
-                    self._end(flight)
-            for flight in self._flights.expire():
-                self._force(flight)
-            if self._head.answers():
-                self._refuse_unplaceable()
-        except Exception as error:  # whatever Ray raises once its cluster is gone
-            self._lose_cluster(error)
+        ray.wait(refs, num_returns=1, timeout=limit)
+        ready = set(ray.wait(refs, num_returns=len(refs), timeout=0)[0])
+        if self._taken in ready:
+            self._read(self._taken)
+        for flight in self._flights.all():
+            if flight.handle in ready and flight.last is None:
+                self._end(flight)
 
     def _read(self, taken: Any) -> None:
         try:
@@ -338,8 +237,8 @@ class RayExecutor:
             self._mailbox = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=1000).remote()
             self._taken = self._mailbox.take.remote(_ASK)
             for flight in self._flights.all():
-                self._force(flight)
-            self._flights.fail_all(f"the node of {self._cluster} that took in the reports died: {_first_line(error)}")
+                self._give_up(flight)
+            self._flights.fail_all(f"the node of {self._cluster} that took in the reports died: {first_line(error)}")
             return
         self._taken = self._mailbox.take.remote(_ASK)
         for number, attempt, where, reports in letters:
@@ -359,22 +258,13 @@ class RayExecutor:
         else:
             self._flights.end_after(flight, outcome, reports)
 
-    def _force(self, flight: Flight) -> None:
+    def _give_up(self, flight: Flight) -> None:
         if self._gone or flight.handle is None:
             return
         try:
             ray.cancel(flight.handle, force=True)
         except Exception as error:  # it is over, or the cluster is
             _LOG.debug("the task of trial %d could not be cancelled by force: %s", flight.task.number, error)
-
-    def _refuse_unplaceable(self) -> None:
-        late = monotonic() - self._config.patience
-        for flight in [each for each in self._flights.all() if not each.place and each.since < late]:
-            nodes = self._nodes()
-            if nodes and room(needs(flight.task.resources), nodes) == 0:
-                ray.cancel(flight.handle, force=False)
-                message = f"no node of {self._cluster} can ever run it: it needs {in_words(flight.task.resources)}"
-                self._flights.fail(flight, message, Cause.ERROR, final=True)
 
 
 def needs(resources: Resources) -> dict[str, float]:
@@ -450,12 +340,7 @@ def _how(error: BaseException, where: str) -> str:
         (exceptions.ObjectLostError, f"the node of Ray that ran it{on} died with its result"),
     ]
     known = next((words for kind, words in kinds if isinstance(error, kind)), f"Ray could not run it{on}")
-    return f"{known} ({type(error).__name__}: {_first_line(error)})"
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:500]
+    return f"{known} ({type(error).__name__}: {first_line(error)})"
 
 
 component = executor(Config, RayExecutor)
