@@ -6,7 +6,7 @@ kind in `morphml_core.plugins.component`.  `morphml_core.testing` has a conforma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -350,6 +350,14 @@ class Scheduler(Protocol):
 
     def observe(self, queued: QueuedTask, worker: WorkerView, duration: float) -> bool:
         """A task took `duration` seconds on a worker.  True: the ranks are others now, and everything is to be ranked again."""
+
+
+@runtime_checkable
+class Vectorized(Protocol):
+    """What a scheduler may also do: rank many tasks at once, in less time than one by one."""
+
+    def task_ranks(self, queue: Sequence[QueuedTask]) -> Iterable[Rank]:
+        """What `task_rank` gives for each, up to rounding.  Asked when `observe` says that everything is to be ranked again."""
 
 
 @runtime_checkable

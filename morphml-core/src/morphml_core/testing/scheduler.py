@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from morphml_core.problem import Budget, Resources, Task
-from morphml_core.protocols import QueuedTask, Rank, Scheduler, WorkerView
+from morphml_core.protocols import QueuedTask, Rank, Scheduler, Vectorized, WorkerView
 from morphml_core.space.decisions import Genotype
 from morphml_core.testing.cluster import Cluster, fits
 
@@ -79,6 +79,18 @@ class SchedulerSuite:
             found = ranks(scheduler, queue, workers)
             assert said or found == last, "ranks have changed, and observe did not say so"
             last = found
+
+    @seeds
+    def test_tasks_ranked_together_rank_as_one_by_one(self, make: Make, seed: int) -> None:
+        """Where it ranks many at once (`Vectorized`): up to rounding, also after it has learnt."""
+        queue, workers = scene(seed)
+        scheduler = make()
+        if not isinstance(scheduler, Vectorized):
+            pytest.skip("this scheduler ranks tasks one by one")
+        for _ in history(scheduler, queue, workers):
+            pass
+        together = [tuple(rank) for rank in scheduler.task_ranks(queue)]
+        np.testing.assert_allclose(together, [scheduler.task_rank(queued) for queued in queue], rtol=1e-9)
 
     def test_ranks_change_rarely(self, make: Make) -> None:
         """It does not have everything ranked again and again while nothing new is to be learnt."""

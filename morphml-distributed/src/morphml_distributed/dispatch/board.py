@@ -10,10 +10,10 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappush
 from itertools import islice
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from morphml_core.problem import Resources
-from morphml_core.protocols import QueuedTask, Rank, Scheduler, Stealing
+from morphml_core.protocols import QueuedTask, Rank, Scheduler, Stealing, Vectorized
 from morphml_distributed.dispatch.queues import Crowd, Line, Place
 from morphml_distributed.dispatch.tasks import Entry
 from morphml_distributed.dispatch.workers import WorkerState
@@ -22,14 +22,6 @@ _LANES = 32
 _LOOKED_AT = 8
 _SLICE = 2000
 """So many waiting tasks are ranked again at once; where there are more, the rest has its turn after the next events."""
-
-
-@runtime_checkable
-class Together(Protocol):
-    """What a scheduler may also do: rank many tasks at once, in less time than one by one."""
-
-    def task_ranks(self, queue: Sequence[QueuedTask]) -> Iterable[Rank]:
-        """What `task_rank` gives for each, up to rounding."""
 
 
 class Lane:
@@ -84,7 +76,7 @@ class Board:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._together = scheduler if isinstance(scheduler, Together) else None
+        self._vectorized = scheduler if isinstance(scheduler, Vectorized) else None
         self._stealing = isinstance(scheduler, Stealing)
         self.lanes: dict[Resources, Lane] = {}
         self.workers: dict[str, WorkerState] = {}
@@ -147,7 +139,11 @@ class Board:
 
     def _ranks(self, entries: Sequence[Entry]) -> Iterable[Rank]:
         queue = [entry.queued for entry in entries]
-        return self._together.task_ranks(queue) if self._together is not None else map(self._scheduler.task_rank, queue)
+        return (
+            self._vectorized.task_ranks(queue)
+            if self._vectorized is not None
+            else map(self._scheduler.task_rank, queue)
+        )
 
     # workers ---------------------------------------------------------------------------------------------
 
