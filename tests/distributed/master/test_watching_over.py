@@ -216,8 +216,8 @@ def test_a_person_hears_where_it_listens_and_that_nobody_comes(master, peer, cap
     worker.work()
     assert told(caplog) == [
         f"waiting for workers at {executor.address}: morphml worker --master {executor.address}",
-        "there has been no worker for 1 s; waiting",
-        "the worker 'one' has joined",
+        "1 task waits, and there has been no worker for 0 s; start one with `morphml worker`",
+        "one has joined",
     ]
 
 

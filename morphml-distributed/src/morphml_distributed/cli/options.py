@@ -21,8 +21,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 def address(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     """HOST:PORT of a master.  Raises `click.BadParameter`."""
-    host, _, port = value.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    from morphml_distributed.security.settings import port_of
+
+    if not port_of(value):  # none, or 0, where nobody listens
         raise click.BadParameter(f"'{value}' is not an address; write HOST:PORT, such as 10.0.0.1:4567")
     return value
 

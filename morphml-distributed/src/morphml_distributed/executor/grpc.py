@@ -28,7 +28,7 @@ from morphml_distributed.master.mailbox import Mailbox
 from morphml_distributed.master.observers import Observer
 from morphml_distributed.master.server import Master, Setting
 from morphml_distributed.scheduler import fifo
-from morphml_distributed.security.settings import Security, is_loopback
+from morphml_distributed.security.settings import Security, is_loopback, port_of
 from morphml_distributed.security.tokens import token_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class GrpcExecutor:
         offer = Offer.of(_specification(workload))
         security = Security(config.authority, config.certificate, config.key, config.token_file, config.insecure)
         setting = Setting(
-            config.listen, security, Terms(token_of(security)), config.rules.heartbeat, config.artifact_size, config.rules.stalled
+            config.listen, security, Terms(token_of(security)), config.rules.heartbeat, config.artifact_size
         )  # fmt: skip
         term = time.time_ns()
         self._features = Features(workload)
@@ -158,8 +158,7 @@ def _specification(workload: Workload) -> Any:
 
 
 def _check_address(listen: str) -> None:
-    host, _, port = listen.rpartition(":")
-    if not (host and port.isascii() and port.isdigit() and int(port) < 65536):
+    if port_of(listen) is None:
         raise MorphMLError(
             f"the option 'listen' of the executor 'grpc' is '{listen}'; write HOST:PORT, such as 127.0.0.1:4567"
         )

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 from morphml_core.errors import MorphMLError
+from morphml_distributed.security.settings import host_of, port_of
 
 _TIMEOUT = 10.0
 
@@ -20,8 +21,8 @@ class Pages:
     def __init__(
         self, address: str, metrics: Callable[[], bytes], healthy: Callable[[], str], ready: Callable[[], str]
     ) -> None:
-        host, _, port = address.rpartition(":")
-        if not (host and port.isascii() and port.isdigit() and int(port) < 65536):
+        host, port = host_of(address), port_of(address)
+        if port is None:
             raise MorphMLError(
                 f"the option 'metrics' of the executor 'grpc' is '{address}'; write HOST:PORT, such as 127.0.0.1:9464"
             )
@@ -31,10 +32,10 @@ class Pages:
             "/readyz": lambda: _judged(ready()),
         }
         try:
-            self._server = _Server((host.strip("[]"), int(port)), _handler(pages))
+            self._server = _Server((host, port), _handler(pages))
         except OSError as error:
             raise MorphMLError(f"metrics cannot be served at {address}: {error.strerror or error}") from None
-        self.address = f"{host}:{self._server.server_port}"
+        self.address = f"{address.rpartition(':')[0]}:{self._server.server_port}"
         self._thread = Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="metrics", daemon=True
         )

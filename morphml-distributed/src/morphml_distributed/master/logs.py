@@ -16,13 +16,20 @@ from morphml_distributed.dispatch.messages import Note
 logger = logging.getLogger("morphml_distributed.master")
 """Without any set-up, Python prints its warnings on stderr, where the live display of a search makes room for them."""
 
-LOUD = frozenset({"breaker_open", "quarantined", "unplaceable", "unhealthy"})
+LOUD = frozenset({"breaker_open", "quarantined", "stalled", "unplaceable", "unhealthy"})
 """Kinds of notes that are told even to those who asked for no log."""
 FREQUENT = frozenset({"assigned", "began", "finished"})
+_REMEMBERED = 1000
 
 
 class Teller:
-    """Tells through `logging`: what needs a person as a warning, the rest as information, what each trial brings for debugging."""
+    """Tells through `logging`: what needs a person as a warning, the rest as information, what each trial brings for debugging.
+
+    Who has heard that there is no worker hears of the first that comes, too.
+    """
+
+    def __init__(self) -> None:
+        self._stalled = False
 
     @property
     def frequent(self) -> bool:
@@ -34,7 +41,10 @@ class Teller:
 
     def noted(self, note: Note) -> None:
         """One note, at its level."""
-        level = logging.WARNING if note.kind in LOUD else logging.DEBUG if note.kind in FREQUENT else logging.INFO
+        awaited = self._stalled and note.kind in ("joined", "rejoined")
+        self._stalled = (self._stalled or note.kind == "stalled") and not awaited
+        loud = awaited or note.kind in LOUD
+        level = logging.WARNING if loud else logging.DEBUG if note.kind in FREQUENT else logging.INFO
         if logger.isEnabledFor(level):
             logger.log(level, "%s", note.text)
 
@@ -46,6 +56,25 @@ class Teller:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class Refusals:
+    """Tells of workers that are refused or unable: once for each reason, as they try again and again."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], None] = {}
+
+    def tell(self, worker: str, sentence: str) -> None:
+        """What became of a worker that wanted to join; an empty name: of somebody who gave none."""
+        if (worker, sentence) in self._told:
+            return
+        if len(self._told) >= _REMEMBERED:
+            del self._told[next(iter(self._told))]
+        self._told[worker, sentence] = None
+        if worker:
+            logger.warning("the worker '%s' is %s", worker, sentence)
+        else:
+            logger.info("somebody is %s", sentence)
 
 
 class LogFile:

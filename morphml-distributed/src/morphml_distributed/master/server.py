@@ -27,11 +27,10 @@ from morphml_distributed.master.artifacts import ArtifactCalls
 from morphml_distributed.master.conductor import Conductor
 from morphml_distributed.master.handlers import Received, handlers
 from morphml_distributed.master.joining import Door, Joining, Terms
-from morphml_distributed.master.logs import logger
+from morphml_distributed.master.logs import Refusals, logger
 from morphml_distributed.master.mailbox import Mailbox
 from morphml_distributed.master.memory import Attic
 from morphml_distributed.master.observers import Observer
-from morphml_distributed.master.vigil import Vigil
 from morphml_distributed.master.watch import Watching
 from morphml_distributed.security.channels import OPTIONS, bind
 from morphml_distributed.security.settings import Security
@@ -53,14 +52,13 @@ _FEW = 10_000
 
 @attrs.frozen
 class Setting:
-    """Where and how a master listens.  `artifact_size`: the largest artifact, in bytes; `silence`: seconds without workers until it says so."""
+    """Where and how a master listens.  `artifact_size`: the largest artifact, in bytes."""
 
     listen: str
     security: Security
     terms: Terms
     heartbeat: float
     artifact_size: int
-    silence: float = 30.0
 
 
 class Calls:
@@ -125,9 +123,8 @@ class Master:
         self._started = self._beat = monotonic()
         self._conductor = Conductor(machine, self._deliver, observers, mailbox.fail, setting.heartbeat)
         shared = isinstance(artifacts, Shared) and artifacts.shared
-        self._vigil = Vigil(self._conductor, setting.silence)
         self._door = Door(setting.terms, self._conductor.clock)
-        joining = Joining(self._conductor, offer, self._door, shared, self._vigil.tell)
+        joining = Joining(self._conductor, offer, self._door, shared, Refusals().tell)
         self._artifacts = ArtifactCalls(artifacts, self._conductor.holder, setting.artifact_size)
         self._watching = Watching(self._door, self._snapshot)
         self._calls = Calls(joining, self._watching, self._artifacts)
@@ -227,10 +224,9 @@ class Master:
         return port
 
     async def _live(self) -> None:
-        """Show that the loop moves, and look for workers."""
+        """Show that the loop moves, and see to what is due twice a second."""
         while True:
             self._beat = monotonic()
-            self._vigil.look(len(self._open))
             self._count_slots()
             if len(self._open) < _FEW:
                 self._attic.air()

@@ -83,6 +83,12 @@ def host_of(address: str) -> str:
     return host if host and ":" not in host and port.isdigit() else address
 
 
+def port_of(address: str) -> int | None:
+    """The port of HOST:PORT; None where the text is no such address."""
+    host, _, port = address.rpartition(":")
+    return int(port) if host and port.isascii() and port.isdigit() and int(port) < 65536 else None
+
+
 def check_listening(address: str, security: Security) -> None:
     """Raise `SecurityError` where a master may not listen there with this security."""
     _check(f"the master cannot listen on {address}", address, security)

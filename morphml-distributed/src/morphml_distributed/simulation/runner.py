@@ -11,7 +11,7 @@ from morphml_core.executor.virtual import VirtualRun, expected, lost
 from morphml_core.problem import Outcome, Report
 from morphml_core.protocols import Workload
 from morphml_distributed.worker.admission import Admission, Job
-from morphml_distributed.worker.runners import Happened
+from morphml_distributed.worker.runners import Admitted, Happened
 
 
 class Host(Protocol):
@@ -34,7 +34,7 @@ class Host(Protocol):
         """The worker's process dies."""
 
 
-class VirtualRunner:
+class VirtualRunner(Admitted):
     """A worker's runner, with the worker's own admission.  `full`: seconds of a full evaluation (None: what the evaluator says).
 
     `busy` counts seconds of CPU cores that tasks have had; `begun` the evaluations.
@@ -45,30 +45,19 @@ class VirtualRunner:
     def __init__(
         self, workload: Workload, admission: Admission, host: Host, full: float | None = None, speed: float = 1.0
     ) -> None:
+        super().__init__(admission)
         self.busy = 0.0
         self.begun = 0
         self._workload = workload
-        self._admission = admission
         self._host = host
         self._full = full
         self._speed = speed
         self._runs: dict[int, VirtualRun] = {}
-        self._happened: list[Happened] = []
 
     @property
     def running(self) -> Sequence[Job]:
         """The jobs that run."""
         return tuple(self._admission.running.values())
-
-    def submit(self, jobs: Sequence[Job]) -> None:
-        """Let the jobs begin, now or when there is room for them."""
-        for job in jobs:
-            self._admission.add(job)
-        self._begin()
-
-    def withdraw(self, number: int) -> bool:
-        """Take back the job of that trial; False where it has begun, or is not known."""
-        return self._admission.withdraw(number) is not None
 
     def cancel(self, number: int) -> None:
         """End the running job of that trial."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from time import perf_counter
@@ -46,19 +47,12 @@ class Runner(Protocol):
         """End everything; what runs has `grace` seconds for its next step."""
 
 
-class Processes:
-    """Each job in a child process, by core's executor `processes`."""
+class Admitted(ABC):
+    """A runner whose jobs wait for its admission, in one thread."""
 
-    def __init__(self, workload: Workload, admission: Admission, slots: int, waker: Waker, grace: float = 5.0) -> None:
-        self._executor = ProcessesExecutor(Config(slots, [], grace), workload)
+    def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._waker = waker
         self._happened: list[Happened] = []
-
-    @property
-    def trouble(self) -> str:
-        """Why no child process can be set up; empty where one can."""
-        return self._executor.trouble
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Let the jobs begin, now or when there is room for them."""
@@ -69,6 +63,24 @@ class Processes:
     def withdraw(self, number: int) -> bool:
         """Take back the job of that trial; False where it has begun, or is not known."""
         return self._admission.withdraw(number) is not None
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Let all jobs begin that can."""
+
+
+class Processes(Admitted):
+    """Each job in a child process, by core's executor `processes`."""
+
+    def __init__(self, workload: Workload, admission: Admission, slots: int, waker: Waker, grace: float = 5.0) -> None:
+        super().__init__(admission)
+        self._executor = ProcessesExecutor(Config(slots, [], grace), workload)
+        self._waker = waker
+
+    @property
+    def trouble(self) -> str:
+        """Why no child process can be set up; empty where one can."""
+        return self._executor.trouble
 
     def cancel(self, number: int) -> None:
         """End the running job of that trial at its next step, or kill its process when that takes too long."""
