@@ -31,7 +31,7 @@ from morphml_core.experiment.events import Event
 from morphml_core.problem import TrialState
 from morphml_core.session import open_experiment
 
-PORT = "morphml_core.executor._child"
+CHILD = "morphml_core.executor._child"
 EXECUTORS: Mapping[str, Mapping[str, Any]] = {
     "grpc": {"name": "grpc"},
     "ray": {"name": "ray", "address": "local", "cpus": 2},
@@ -89,7 +89,7 @@ def _midway(configuration: Mapping[str, Any]) -> bool:
 
 def _evaluates(process: psutil.Process) -> bool:
     try:
-        return PORT in " ".join(process.cmdline())
+        return CHILD in " ".join(process.cmdline())
     except psutil.Error:
         return False
 
